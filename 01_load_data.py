@@ -1,0 +1,69 @@
+"""Step 1: what does a computer see when it looks at a handwritten digit?
+
+70,000 digits come from torchvision, become tensors, are normalized and flattened, and are served in batches.
+Run it with: python 01_load_data.py
+"""
+# %% One digit, as torchvision gives it
+import time
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import transforms
+
+import common
+
+raw = common.DATASET(common.data_folder(), train=True)
+image, label = raw[0]
+print(f"One item: a {type(image).__name__} picture of {image.size} pixels in mode {image.mode!r}, and its label {label}\n")
+
+# %% The same digit after each stage of the transform
+# Mode "L" means one byte a pixel: 0 is black paper, 255 is white ink. A network wants decimals around zero in a row.
+print("stage       shape          dtype     min     max    mean  standard deviation")
+for name, stage in [("tensor", common.to_tensor), ("normalize", common.normalize), ("flatten", common.flatten)]:
+    image = stage(image)
+    print(f"{name:<10}  {str(tuple(image.shape)):<13}  {str(image.dtype)[6:]}  {image.min():6.3f}  {image.max():6.3f}  "
+          f"{image.mean():6.3f}  {image.std():6.3f}")
+
+# %% Where the two numbers of the normalization come from
+# They are the mean and the standard deviation of all training pixels, of the training pixels alone: what is learned
+# from the test digits, be it only their mean, is no longer a test.
+pixels = raw.data / 255
+print(f"\nMean and standard deviation of {pixels.numel():,} training pixels: {pixels.mean():.4f} and {pixels.std():.4f}")
+print(f"In common.py:                                           {common.MEAN:.4f} and {common.STD:.4f}")
+
+# %% Three splits, each for one purpose
+# The training digits are learned from, the validation digits choose between networks, the test digits judge the choice.
+# The split is random, the same in every run, and plain: it does not force the same share of each digit into both.
+training_loader, validation_loader = common.training_loaders()
+test_loader = common.test_loader()
+print("\nsplit       digits   of each class: " + "  ".join(f"{name:>5}" for name in common.CLASS_NAMES))
+for name, loader in [("training", training_loader), ("validation", validation_loader), ("test", test_loader)]:
+    labels = torch.cat([labels for _, labels in loader])
+    counts = "  ".join(f"{count:5}" for count in labels.bincount(minlength=len(common.CLASS_NAMES)))
+    print(f"{name:<10}  {len(labels):6}                   {counts}")
+
+images, labels = next(iter(training_loader))
+print(f"\nOne batch: images {tuple(images.shape)} of {images.dtype}, labels {tuple(labels.shape)} of {labels.dtype}")
+
+# %% Why the digits are transformed once and not in every epoch
+# torchvision's usual way opens every digit as a picture and transforms it anew whenever it is asked for. Ours does the
+# same arithmetic once for all digits, and then only cuts out batches.
+usual_way = transforms.Compose([transforms.ToTensor(), transforms.Normalize(common.MEAN, common.STD), nn.Flatten(0)])
+usual = DataLoader(common.DATASET(raw.root, transform=usual_way), batch_size=128, shuffle=True)
+ours = common.loader(common.digits(train=True), torch.randperm(len(raw)).tolist(), batch_size=128)
+
+
+def seconds_for_one_pass(loader):
+    start = time.perf_counter()
+    for _ in loader:
+        pass
+    return time.perf_counter() - start
+
+
+usual_seconds, our_seconds = seconds_for_one_pass(usual), seconds_for_one_pass(ours)
+print(f"One pass over {len(raw):,} digits: {usual_seconds:.2f} s the usual way, {our_seconds:.2f} s our way, "
+      f"{usual_seconds / our_seconds:.0f} times faster")
+
+# Try this: ask for training_loaders(batch_size=32). Which printed line changes, and which does not?
+# Try this: change SEED in common.py. What happens to the counts of the training and the test split?

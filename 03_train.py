@@ -1,0 +1,76 @@
+"""Step 3: how does a network learn to read digits?
+
+A network of three hidden layers guesses, is told how wrong it was, and moves its weights a little: that is training.
+Run it with: python 03_train.py
+"""
+# %% Settings
+import time
+
+import matplotlib.pyplot as plt
+import torch
+
+import common
+
+EPOCHS = 8  # how often every digit is shown; more of them take longer and in the end learn the digits by heart
+LEARNING_RATE = 0.005  # how far a step goes; too small is slow, ten times as much never settles
+BATCH_SIZE = 128  # digits a step; larger batches make fewer and smoother steps
+
+# %% Digits and network
+torch.manual_seed(common.SEED)
+device = common.choose_device()
+training_loader, validation_loader = common.training_loaders(BATCH_SIZE)
+network = common.flat_network().to(device)
+print(network)
+print(f"{sum(weights.numel() for weights in network.parameters()):,} weights\n")
+
+
+# %% What comes out: ten logits
+# A logit is any number, higher for a digit that the network thinks more likely. Softmax turns ten of them into
+# probabilities that add up to 1. It is not a layer of the network, because the loss (cross_entropy) contains it already
+# and computes it more exactly together with its logarithm. To choose a digit the largest logit is enough.
+def show_probabilities(when):
+    logits, labels = common.predict(network, validation_loader)  # (5000, 10) and (5000,)
+    probabilities = logits[0].softmax(dim=0)
+    shown = "  ".join(f"{name}: {p:.1%}" for name, p in zip(common.CLASS_NAMES, probabilities))
+    print(f"{when} training, a validation digit that is a {common.CLASS_NAMES[labels[0]]}:  {shown}\n")
+
+
+show_probabilities("Before")
+
+# %% Training
+# Adam gives every weight a step length of its own. The schedule lets the learning rate rise and then fall to zero:
+# first careful, then quick, at last exact. One epoch, line by line, is train_one_epoch in common.py.
+optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=EPOCHS * len(training_loader))
+training_losses, validation_losses, accuracies = [], [], []
+print("epoch  training loss  validation loss  validation accuracy  seconds")
+for epoch in range(1, EPOCHS + 1):
+    start = time.perf_counter()
+    training_losses.append(common.train_one_epoch(network, training_loader, optimizer, schedule))
+    validation_loss, accuracy = common.evaluate(network, validation_loader)
+    validation_losses.append(validation_loss)
+    accuracies.append(accuracy)
+    print(f"{epoch:5}  {training_losses[-1]:13.4f}  {validation_loss:15.4f}  {accuracy:19.2%}  "
+          f"{time.perf_counter() - start:7.1f}")
+print()
+show_probabilities("After")
+
+# %% Both loss curves
+# While both fall, the network learns what digits have in common. Where the training loss falls and the validation
+# loss does not, it learns the training digits by heart: overfitting. Step 4 has remedies.
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.5))
+epochs = range(1, EPOCHS + 1)
+left.plot(epochs, training_losses, "o-", label="training")
+left.plot(epochs, validation_losses, "s--", label="validation")
+left.set(title="Loss: lower is better", xlabel="epoch", ylabel="mean cross-entropy", xticks=epochs)
+left.legend()
+right.plot(epochs, [100 * accuracy for accuracy in accuracies], "s--", color="tab:orange")
+right.set(title="Validation accuracy: higher is better", xlabel="epoch", ylabel="read right (%)", xticks=epochs)
+common.save("03_loss_curves.png", figure.savefig)
+
+# %% A file for step 4
+common.save_network("first_network.pt", network, "flat", {}, validation_accuracy=accuracies[-1])
+print(f"Validation accuracy {accuracies[-1]:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
+
+# Try this: LEARNING_RATE = 0.5, then 0.00005. How do the two curves tell you that it is too large or too small?
+# Try this: EPOCHS = 30. When do the two curves part?

@@ -1,0 +1,263 @@
+"""What the five steps share. The sections stand in the order in which the steps need them:
+
+the dataset - transforms and their inverse - loaders - networks - training and evaluation - files - trouble
+"""
+import functools
+import http.client
+import math
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+import matplotlib
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import BatchSampler, DataLoader, SubsetRandomSampler, TensorDataset, random_split
+from torchvision import datasets
+from torchvision.transforms import v2
+
+# ---- the dataset: to use another one, change these two lines ------------------------------------------
+DATASET = datasets.MNIST  # or datasets.FashionMNIST, datasets.KMNIST
+MEAN, STD = 0.1307, 0.3081  # of all training pixels, as step 1 shows (FashionMNIST: 0.2860, 0.3530)
+
+CLASS_NAMES = [name.split(" - ")[0] for name in DATASET.classes]  # "5 - five" -> "5"
+SEED = 1  # decides the split, the first weights and the order of the digits
+HERE = Path(__file__).resolve().parent
+DATA, OUTPUTS, SAMPLE = HERE / "data", HERE / "outputs", HERE / "tests" / "sample"
+RAW = DATA / DATASET.__name__ / "raw"
+SIZES = [47_040_016, 60_008, 7_840_016, 10_008]  # bytes of the four unpacked files, in torchvision's order
+
+
+@functools.cache
+def data_folder():
+    """Where the digits are: in data/, downloaded if need be; or else the sample that comes with the course."""
+    sizes = {RAW / Path(name).stem: size for (name, _), size in zip(DATASET.resources, SIZES)}
+    present = [file for file in sizes if file.is_file()]
+    damaged = [file.name for file in present if file.stat().st_size != sizes[file]]
+    if damaged:
+        print(f"Damaged, so made anew: {', '.join(damaged)} in {RAW}")
+    trouble = "DIGITS_SAMPLE is set" if os.environ.get("DIGITS_SAMPLE") else None
+    if not trouble and (damaged or len(present) < len(sizes)):
+        trouble = download()
+    if not trouble:
+        return DATA
+    if DATASET is not datasets.MNIST:
+        raise Problem(f"{DATASET.__name__} could not be downloaded ({trouble}). Put its .gz files into {RAW}.")
+    print(f"MNIST is not used: {trouble}.\nA sample of 5,000 of its digits stands in; expect about 93 % and 98 % "
+          f"instead of 98 % and 99.7 %. For all 70,000 put the four .gz files of MNIST into {RAW}.")
+    return SAMPLE
+
+
+def download():
+    """torchvision downloads, checks and unpacks in a private folder; only whole files are moved to RAW."""
+    socket.setdefaulttimeout(7)  # seconds; without it, a mirror that never answers is waited for without end
+    RAW.mkdir(parents=True, exist_ok=True)
+    failures = []
+    for mirror in DATASET.mirrors:
+        with tempfile.TemporaryDirectory(dir=DATA) as room:
+            private = Path(room, DATASET.__name__, "raw")
+            shutil.copytree(RAW, private, ignore=lambda _, names: [name for name in names if name[-3:] != ".gz"])
+            DATASET.mirrors = [mirror]
+            try:
+                DATASET(room, download=True)
+            except (OSError, RuntimeError, EOFError, http.client.HTTPException) as error:
+                failures.append(f"{mirror}: {str(error).strip().splitlines()[-1]}")
+                continue
+            for file in private.iterdir():
+                os.replace(file, RAW / file.name)
+            return None
+    return "; ".join(failures)
+
+
+# ---- transforms and their inverse ---------------------------------------------------------------------
+to_tensor = v2.Compose([v2.ToImage(), v2.Lambda(lambda image: image / 255)])  # 0 ... 255 -> 0.0 ... 1.0
+normalize = v2.Normalize([MEAN], [STD])  # -> mean 0, standard deviation 1
+flatten = v2.Lambda(lambda image: image.flatten(-3))  # (1, 28, 28) -> (784,); (batch, 1, 28, 28) -> (batch, 784)
+transform = v2.Compose([to_tensor, normalize, flatten])
+
+
+def inverse_transform(flat):
+    """Back to pixels from 0 to 255: (784,) -> (28, 28); (batch, 784) -> (batch, 28, 28)"""
+    pixels = (flat.unflatten(-1, (28, 28)) * STD + MEAN) * 255
+    return pixels.round().clamp(0, 255).to(torch.uint8)
+
+
+# ---- loaders --------------------------------------------------------------------------------------------
+@functools.cache
+def digits(train):
+    """All training or all test digits, transformed once and not again in every epoch."""
+    raw = DATASET(data_folder(), train=train)
+    return TensorDataset(transform(raw.data.unsqueeze(1)), raw.targets)
+
+
+def loader(dataset, order, batch_size):
+    """The sampler hands over a whole batch of indices, so that a batch is one look-up instead of 128."""
+    return DataLoader(dataset, sampler=BatchSampler(order, batch_size, drop_last=False), batch_size=None)
+
+
+def training_loaders(batch_size=128):
+    """11/12 of the training digits, in a new order each epoch, and the rest, kept aside for validation."""
+    generator = torch.Generator().manual_seed(SEED)
+    training, validation = random_split(range(len(digits(train=True))), [11 / 12, 1 / 12], generator)
+    shuffled = SubsetRandomSampler(training.indices, generator)
+    return loader(digits(train=True), shuffled, batch_size), loader(digits(train=True), validation.indices, 1000)
+
+
+def test_loader():
+    """The test digits, for one look at the very end."""
+    return loader(digits(train=False), range(len(digits(train=False))), 1000)
+
+
+# ---- networks: (batch, 784) pixels in, (batch, 10) logits out ---------------------------------------------
+def flat_network(hidden=(128, 90, 50), dropout=0.0):
+    """The first network: each number of a layer is computed from all numbers of the layer before."""
+    layers, inputs = [], 784
+    for outputs in hidden:
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
+        inputs = outputs
+    return nn.Sequential(*layers, nn.Linear(inputs, len(CLASS_NAMES)))
+
+
+def block(inputs, outputs, size=3, stride=1, padding=0, batch_norm=True):
+    """Convolution and ReLU; batch normalization between them keeps the numbers in a range that trains well."""
+    between = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
+    return [nn.Conv2d(inputs, outputs, size, stride, padding), between, nn.ReLU()]
+
+
+def convolutional_network(batch_norm=True):
+    """The tuned network: small windows that slide over the picture know a stroke wherever it stands."""
+    conv = functools.partial(block, batch_norm=batch_norm)
+    network = nn.Sequential(
+        nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
+        *conv(1, 32, size=5, stride=2),  # -> (batch, 32, 12, 12): every second pixel, a quarter of the work
+        *conv(32, 32),  # -> (batch, 32, 10, 10)
+        *conv(32, 64),  # -> (batch, 64, 8, 8)
+        nn.MaxPool2d(2),  # -> (batch, 64, 4, 4)
+        *conv(64, 128, padding=1),  # -> (batch, 128, 4, 4)
+        *conv(128, 128, padding=1),
+        nn.AdaptiveAvgPool2d(1),  # -> (batch, 128, 1, 1): the mean of each channel instead of a large layer
+        nn.Flatten(),  # -> (batch, 128)
+        nn.Linear(128, len(CLASS_NAMES)),
+    )
+    return network.to(memory_format=torch.channels_last)  # the same numbers in an order that CPUs are quicker with
+
+
+NETWORKS = {"flat": flat_network, "convolutional": convolutional_network}
+
+
+# ---- training and evaluation --------------------------------------------------------------------------------
+def choose_device():
+    """A GPU where one works, else the CPU. The environment variable DIGITS_DEVICE overrules it."""
+    gpu = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    name = os.environ.get("DIGITS_DEVICE") or str(gpu)
+    try:
+        torch.ones(1, device=name).item()
+    except (RuntimeError, AssertionError) as error:
+        print(f"{name} does not work: {str(error).splitlines()[0]}")
+        name = "cpu"
+    print(f"Computing on: {name}")
+    return name
+
+
+def train_one_epoch(network, loader, optimizer, schedule=None, change=None):
+    """Show each digit once, learn from every batch, and return the mean loss."""
+    device = next(network.parameters()).device
+    network.train()  # dropout and batch normalization work differently in training
+    losses = []
+    for images, labels in loader:
+        images, labels = images.to(device), labels.to(device)
+        logits = network(change(images) if change else images)  # (batch, 784) -> (batch, 10)
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad()  # forget the gradients of the batch before
+        loss.backward()  # how does the loss change with each weight?
+        optimizer.step()  # move every weight a little to where the loss is lower
+        if schedule:
+            schedule.step()  # the learning rate of the next batch
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise Problem("The loss is no longer a number: look for NaN in the data, or lower the learning rate.")
+    return sum(losses) / len(losses)
+
+
+@torch.no_grad()
+def predict(network, loader):
+    """The logits (digits, 10) of all digits of a loader, and their labels (digits,)"""
+    device = next(network.parameters()).device
+    network.eval()  # dropout off, batch normalization fixed
+    logits, labels = zip(*[(network(images.to(device)).cpu(), labels) for images, labels in loader])
+    return torch.cat(logits), torch.cat(labels)
+
+
+def evaluate(network, loader):
+    """The mean loss, and the share of digits that are read right"""
+    logits, labels = predict(network, loader)
+    return F.cross_entropy(logits, labels).item(), (logits.argmax(dim=1) == labels).float().mean().item()
+
+
+# ---- files ----------------------------------------------------------------------------------------------------
+matplotlib.rcParams.update({"figure.constrained_layout.use": True, "savefig.dpi": 150, "image.cmap": "gray_r"})
+if "ipykernel" not in sys.modules:  # outside a notebook, figures go to files and no screen is needed
+    matplotlib.use("Agg")
+written = []  # by this run
+
+
+def save(name, write):
+    """write(file) goes to another name first; a run that is stopped in the middle leaves the old file whole."""
+    OUTPUTS.mkdir(exist_ok=True)
+    part = OUTPUTS / f"{name}.{os.getpid()}"
+    try:
+        with part.open("wb") as file:
+            write(file)
+        os.replace(part, OUTPUTS / name)
+    finally:
+        part.unlink(missing_ok=True)
+    written.append(name)
+    print(f"Saved outputs/{name}")
+
+
+def save_network(name, network, kind, settings, **facts):
+    """The weights, and the little that is needed to build a network for them."""
+    facts |= {"kind": kind, "settings": settings, "weights": network.state_dict(), "data": DATASET.__name__ if data_folder() == DATA else "the sample"}
+    save(name, functools.partial(torch.save, facts))
+
+
+def load_network(name, script):
+    """A network from outputs/, and what else its file says. Nothing but weights is accepted from a file."""
+    path = OUTPUTS / name
+    if not path.is_file():
+        raise Problem(f"outputs/{name} is not there yet: run {script} first.")
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        network = NETWORKS[saved["kind"]](**saved["settings"])
+        network.load_state_dict(saved["weights"])
+    except Exception as error:  # a damaged file shows in a dozen ways
+        raise Problem(f"outputs/{name} is damaged or not ours ({type(error).__name__}): run {script} again.") from error
+    return network.eval(), saved
+
+
+# ---- trouble --------------------------------------------------------------------------------------------------
+class Problem(Exception):
+    """Something that the reader can mend, said in one or two lines."""
+
+
+def explain(kind, error, trace):
+    """Python hands over each error that nobody caught; those of the machine are told in plain lines."""
+    if issubclass(kind, KeyboardInterrupt):
+        print(f"\nStopped. Saved by this run: {', '.join(written) or 'nothing'}. Older files are as they were.")
+        print(f"To go on: python {sys.argv[0]}")
+        sys.exit(130)
+    if issubclass(kind, OSError):
+        print(f"{error}. This script must be able to read and write in {HERE}: free the way and run it again.")
+    elif issubclass(kind, Problem):
+        print(error)
+    else:
+        sys.__excepthook__(kind, error, trace)
+    sys.exit(1)
+
+
+sys.excepthook = explain
+sys.stdout.reconfigure(errors="replace")  # a console that lacks a letter shows a question mark
