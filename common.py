@@ -73,6 +73,10 @@ def download():
     return "; ".join(failures)
 
 
+def data_name():
+    return DATASET.__name__ if data_folder() == DATA else "the sample"
+
+
 # ---- transforms and their inverse ---------------------------------------------------------------------
 to_tensor = v2.Compose([v2.ToImage(), v2.Lambda(lambda image: image / 255)])  # 0 ... 255 -> 0.0 ... 1.0
 normalize = v2.Normalize([MEAN], [STD])  # -> mean 0, standard deviation 1
@@ -163,7 +167,7 @@ def choose_device():
     return name
 
 
-def train_one_epoch(network, loader, optimizer, schedule=None, change=None):
+def train_one_epoch(network, loader, optimizer, schedule=None, change=None, smoothing=0.0):
     """Show each digit once, learn from every batch, and return the mean loss."""
     device = next(network.parameters()).device
     network.train()  # dropout and batch normalization work differently in training
@@ -171,7 +175,7 @@ def train_one_epoch(network, loader, optimizer, schedule=None, change=None):
     for images, labels in loader:
         images, labels = images.to(device), labels.to(device)
         logits = network(change(images) if change else images)  # (batch, 784) -> (batch, 10)
-        loss = F.cross_entropy(logits, labels)
+        loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
         optimizer.zero_grad()  # forget the gradients of the batch before
         loss.backward()  # how does the loss change with each weight?
         optimizer.step()  # move every weight a little to where the loss is lower
@@ -221,7 +225,7 @@ def save(name, write):
 
 def save_network(name, network, kind, settings, **facts):
     """The weights, and the little that is needed to build a network for them."""
-    facts |= {"kind": kind, "settings": settings, "weights": network.state_dict(), "data": DATASET.__name__ if data_folder() == DATA else "the sample"}
+    facts |= {"kind": kind, "settings": settings, "weights": network.state_dict(), "data": data_name()}
     save(name, functools.partial(torch.save, facts))
 
 
