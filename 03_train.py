@@ -19,7 +19,7 @@ BATCH_SIZE = 128  # digits a step; larger batches make fewer and smoother steps
 torch.manual_seed(common.SEED)
 device = common.choose_device()
 training_loader, validation_loader = common.training_loaders(BATCH_SIZE)
-network = common.flat_network().to(device)
+network = common.first_network().to(device)
 print(network)
 print(f"{sum(weights.numel() for weights in network.parameters()):,} weights\n")
 
@@ -69,7 +69,7 @@ right.set(title="Validation accuracy: higher is better", xlabel="epoch", ylabel=
 common.save("03_loss_curves.png", figure.savefig)
 
 # %% A file for step 4
-common.save_network("first_network.pt", network, "flat", {}, validation_accuracy=accuracies[-1])
+common.save_network("first_network.pt", network, "first", {}, validation_accuracy=accuracies[-1])
 print(f"Validation accuracy {accuracies[-1]:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
 
 # Try this: LEARNING_RATE = 0.5, then 0.00005. How do the two curves tell you that it is too large or too small?

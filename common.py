@@ -3,8 +3,6 @@
 the dataset - transforms and their inverse - loaders - networks - training and evaluation - files - trouble
 """
 import functools
-import http.client
-import math
 import os
 import shutil
 import socket
@@ -20,7 +18,7 @@ from torch.utils.data import BatchSampler, DataLoader, SubsetRandomSampler, Tens
 from torchvision import datasets
 from torchvision.transforms import v2
 
-# ---- the dataset: to use another one, change these two lines ------------------------------------------
+# ---- the dataset: for another one change these two lines --------------------------------------------------
 DATASET = datasets.MNIST  # or datasets.FashionMNIST, datasets.KMNIST
 MEAN, STD = 0.1307, 0.3081  # of all training pixels, as step 1 shows (FashionMNIST: 0.2860, 0.3530)
 
@@ -35,20 +33,18 @@ SIZES = [47_040_016, 60_008, 7_840_016, 10_008]  # bytes of the four unpacked fi
 @functools.cache
 def data_folder():
     """Where the digits are: in data/, downloaded if need be; or else the sample that comes with the course."""
-    sizes = {RAW / Path(name).stem: size for (name, _), size in zip(DATASET.resources, SIZES)}
-    present = [file for file in sizes if file.is_file()]
-    damaged = [file.name for file in present if file.stat().st_size != sizes[file]]
-    if damaged:
-        print(f"Damaged, so made anew: {', '.join(damaged)} in {RAW}")
+    files = {RAW / Path(name).stem: size for (name, _), size in zip(DATASET.resources, SIZES)}
+    damaged = [file.name for file, size in files.items() if file.is_file() and file.stat().st_size != size]
     trouble = "DIGITS_SAMPLE is set" if os.environ.get("DIGITS_SAMPLE") else None
-    if not trouble and (damaged or len(present) < len(sizes)):
+    if not trouble and (damaged or not all(file.is_file() for file in files)):
+        print(f"Preparing {DATASET.__name__} in {RAW} {damaged and f'(damaged: {damaged})' or ''}", flush=True)
         trouble = download()
     if not trouble:
         return DATA
     if DATASET is not datasets.MNIST:
-        raise Problem(f"{DATASET.__name__} could not be downloaded ({trouble}). Put its .gz files into {RAW}.")
+        raise SystemExit(f"{DATASET.__name__} could not be downloaded ({trouble}). Put its .gz files into {RAW}.")
     print(f"MNIST is not used: {trouble}.\nA sample of 5,000 of its digits stands in; expect about 93 % and 98 % "
-          f"instead of 98 % and 99.7 %. For all 70,000 put the four .gz files of MNIST into {RAW}.")
+          f"instead of 98 % and 99.7 %. For all 70,000 put MNIST's four .gz files into {RAW}.", flush=True)
     return SAMPLE
 
 
@@ -61,11 +57,10 @@ def download():
         with tempfile.TemporaryDirectory(dir=DATA) as room:
             private = Path(room, DATASET.__name__, "raw")
             shutil.copytree(RAW, private, ignore=lambda _, names: [name for name in names if name[-3:] != ".gz"])
-            DATASET.mirrors = [mirror]
             try:
-                DATASET(room, download=True)
-            except (OSError, RuntimeError, EOFError, http.client.HTTPException) as error:
-                failures.append(f"{mirror}: {str(error).strip().splitlines()[-1]}")
+                type(DATASET.__name__, (DATASET,), {"mirrors": [mirror]})(room, download=True)
+            except Exception as error:  # a network fails in a dozen ways
+                failures.append(f"{mirror} {str(error).strip().splitlines()[-1]}")
                 continue
             for file in private.iterdir():
                 os.replace(file, RAW / file.name)
@@ -73,11 +68,7 @@ def download():
     return "; ".join(failures)
 
 
-def data_name():
-    return DATASET.__name__ if data_folder() == DATA else "the sample"
-
-
-# ---- transforms and their inverse ---------------------------------------------------------------------
+# ---- transforms and their inverse --------------------------------------------------------------------------
 to_tensor = v2.Compose([v2.ToImage(), v2.Lambda(lambda image: image / 255)])  # 0 ... 255 -> 0.0 ... 1.0
 normalize = v2.Normalize([MEAN], [STD])  # -> mean 0, standard deviation 1
 flatten = v2.Lambda(lambda image: image.flatten(-3))  # (1, 28, 28) -> (784,); (batch, 1, 28, 28) -> (batch, 784)
@@ -90,35 +81,35 @@ def inverse_transform(flat):
     return pixels.round().clamp(0, 255).to(torch.uint8)
 
 
-# ---- loaders --------------------------------------------------------------------------------------------
+# ---- loaders -----------------------------------------------------------------------------------------------
 @functools.cache
 def digits(train):
-    """All training or all test digits, transformed once and not again in every epoch."""
+    """All training or all test digits, transformed once and not again in every epoch"""
     raw = DATASET(data_folder(), train=train)
     return TensorDataset(transform(raw.data.unsqueeze(1)), raw.targets)
 
 
 def loader(dataset, order, batch_size):
-    """The sampler hands over a whole batch of indices, so that a batch is one look-up instead of 128."""
+    """The sampler hands over the indices of a whole batch, which is then one look-up instead of 128."""
     return DataLoader(dataset, sampler=BatchSampler(order, batch_size, drop_last=False), batch_size=None)
 
 
 def training_loaders(batch_size=128):
-    """11/12 of the training digits, in a new order each epoch, and the rest, kept aside for validation."""
-    generator = torch.Generator().manual_seed(SEED)
-    training, validation = random_split(range(len(digits(train=True))), [11 / 12, 1 / 12], generator)
+    """11/12 of the training digits, in a new order each epoch; and the rest, kept aside for validation"""
+    dataset, generator = digits(train=True), torch.Generator().manual_seed(SEED)
+    training, validation = random_split(range(len(dataset)), [11 / 12, 1 / 12], generator)
     shuffled = SubsetRandomSampler(training.indices, generator)
-    return loader(digits(train=True), shuffled, batch_size), loader(digits(train=True), validation.indices, 1000)
+    return loader(dataset, shuffled, batch_size), loader(dataset, validation.indices, 1000)
 
 
 def test_loader():
-    """The test digits, for one look at the very end."""
+    """The test digits, for one look at the very end"""
     return loader(digits(train=False), range(len(digits(train=False))), 1000)
 
 
-# ---- networks: (batch, 784) pixels in, (batch, 10) logits out ---------------------------------------------
-def flat_network(hidden=(128, 90, 50), dropout=0.0):
-    """The first network: each number of a layer is computed from all numbers of the layer before."""
+# ---- networks: (batch, 784) pixels in, (batch, 10) logits out ----------------------------------------------
+def first_network(hidden=(128, 90, 50), dropout=0.0):
+    """Each number of a layer is computed from all numbers of the layer before: 784 -> 128 -> 90 -> 50 -> 10"""
     layers, inputs = [], 784
     for outputs in hidden:
         layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
@@ -126,36 +117,34 @@ def flat_network(hidden=(128, 90, 50), dropout=0.0):
     return nn.Sequential(*layers, nn.Linear(inputs, len(CLASS_NAMES)))
 
 
-def block(inputs, outputs, size=3, stride=1, padding=0, batch_norm=True):
-    """Convolution and ReLU; batch normalization between them keeps the numbers in a range that trains well."""
-    between = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
-    return [nn.Conv2d(inputs, outputs, size, stride, padding), between, nn.ReLU()]
+def tuned_network(batch_norm=True):
+    """Small windows slide over the picture and know a stroke wherever it stands."""
 
+    def convolution(inputs, outputs, size=3, **how):
+        between = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()  # keeps numbers in a range that learns well
+        return [nn.Conv2d(inputs, outputs, size, **how), between, nn.ReLU()]
 
-def convolutional_network(batch_norm=True):
-    """The tuned network: small windows that slide over the picture know a stroke wherever it stands."""
-    conv = functools.partial(block, batch_norm=batch_norm)
     network = nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
-        *conv(1, 32, size=5, stride=2),  # -> (batch, 32, 12, 12): every second pixel, a quarter of the work
-        *conv(32, 32),  # -> (batch, 32, 10, 10)
-        *conv(32, 64),  # -> (batch, 64, 8, 8)
+        *convolution(1, 32, size=5, stride=2),  # -> (batch, 32, 12, 12): every second pixel, a quarter of the work
+        *convolution(32, 32),  # -> (batch, 32, 10, 10)
+        *convolution(32, 64),  # -> (batch, 64, 8, 8)
         nn.MaxPool2d(2),  # -> (batch, 64, 4, 4)
-        *conv(64, 128, padding=1),  # -> (batch, 128, 4, 4)
-        *conv(128, 128, padding=1),
-        nn.AdaptiveAvgPool2d(1),  # -> (batch, 128, 1, 1): the mean of each channel instead of a large layer
+        *convolution(64, 128, padding=1),  # -> (batch, 128, 4, 4)
+        *convolution(128, 128, padding=1),
+        nn.AdaptiveAvgPool2d(1),  # -> (batch, 128, 1, 1): the mean of each channel, instead of one more large layer
         nn.Flatten(),  # -> (batch, 128)
         nn.Linear(128, len(CLASS_NAMES)),
     )
     return network.to(memory_format=torch.channels_last)  # the same numbers in an order that CPUs are quicker with
 
 
-NETWORKS = {"flat": flat_network, "convolutional": convolutional_network}
+NETWORKS = {"first": first_network, "tuned": tuned_network}  # by the name that stands in a saved file
 
 
-# ---- training and evaluation --------------------------------------------------------------------------------
+# ---- training and evaluation -------------------------------------------------------------------------------
 def choose_device():
-    """A GPU where one works, else the CPU. The environment variable DIGITS_DEVICE overrules it."""
+    """A GPU where one works, else the CPU; the environment variable DIGITS_DEVICE overrules it."""
     gpu = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
     name = os.environ.get("DIGITS_DEVICE") or str(gpu)
     try:
@@ -182,8 +171,9 @@ def train_one_epoch(network, loader, optimizer, schedule=None, change=None, smoo
         if schedule:
             schedule.step()  # the learning rate of the next batch
         losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise Problem("The loss is no longer a number: look for NaN in the data, or lower the learning rate.")
+        if not losses[-1] < 1e4:  # true for NaN, too
+            raise SystemExit(f"The loss is no longer a number ({losses[-1]:.3g}): lower the learning rate, or look for "
+                          "NaN in the data. Nothing was saved.")
     return sum(losses) / len(losses)
 
 
@@ -202,15 +192,16 @@ def evaluate(network, loader):
     return F.cross_entropy(logits, labels).item(), (logits.argmax(dim=1) == labels).float().mean().item()
 
 
-# ---- files ----------------------------------------------------------------------------------------------------
+# ---- files -------------------------------------------------------------------------------------------------
 matplotlib.rcParams.update({"figure.constrained_layout.use": True, "savefig.dpi": 150, "image.cmap": "gray_r"})
-if "ipykernel" not in sys.modules:  # outside a notebook, figures go to files and no screen is needed
-    matplotlib.use("Agg")
-written = []  # by this run
+if "ipykernel" not in sys.modules:  # outside a notebook
+    matplotlib.use("Agg")  # figures go to files, and no screen is needed
+    sys.stdout.reconfigure(errors="replace")  # a console that lacks a letter shows a question mark
+written = []  # the files that this run has saved
 
 
 def save(name, write):
-    """write(file) goes to another name first; a run that is stopped in the middle leaves the old file whole."""
+    """write(file) goes to another name first: a run that is stopped in the middle leaves the old file whole."""
     OUTPUTS.mkdir(exist_ok=True)
     part = OUTPUTS / f"{name}.{os.getpid()}"
     try:
@@ -224,44 +215,37 @@ def save(name, write):
 
 
 def save_network(name, network, kind, settings, **facts):
-    """The weights, and the little that is needed to build a network for them."""
-    facts |= {"kind": kind, "settings": settings, "weights": network.state_dict(), "data": data_name()}
+    """The weights, and the little that is needed to build a network for them"""
+    if facts.get("validation_accuracy", 1) < 0.2:
+        raise SystemExit("The network has learned nothing: lower the learning rate. Nothing was saved.")
+    facts |= {"kind": kind, "settings": settings, "weights": network.state_dict(), "data": f"{DATASET.__name__} in {data_folder().name}"}
     save(name, functools.partial(torch.save, facts))
 
 
 def load_network(name, script):
-    """A network from outputs/, and what else its file says. Nothing but weights is accepted from a file."""
+    """A network from outputs/, and what else its file says; only weights are accepted from a file, never code."""
     path = OUTPUTS / name
     if not path.is_file():
-        raise Problem(f"outputs/{name} is not there yet: run {script} first.")
+        raise SystemExit(f"outputs/{name} is not there yet: run {script} first.")
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        network = NETWORKS[saved["kind"]](**saved["settings"])
-        network.load_state_dict(saved["weights"])
+        facts = torch.load(path, map_location="cpu", weights_only=True)
+        network = NETWORKS[facts["kind"]](**facts["settings"])
+        network.load_state_dict(facts["weights"])
     except Exception as error:  # a damaged file shows in a dozen ways
-        raise Problem(f"outputs/{name} is damaged or not ours ({type(error).__name__}): run {script} again.") from error
-    return network.eval(), saved
+        raise SystemExit(f"outputs/{name} is damaged or not ours ({type(error).__name__}): run {script} again.") from error
+    return network.eval(), facts
 
 
-# ---- trouble --------------------------------------------------------------------------------------------------
-class Problem(Exception):
-    """Something that the reader can mend, said in one or two lines."""
-
-
+# ---- trouble -----------------------------------------------------------------------------------------------
 def explain(kind, error, trace):
-    """Python hands over each error that nobody caught; those of the machine are told in plain lines."""
+    """Python hands over every error that nobody caught; trouble with the machine is told in one or two lines."""
     if issubclass(kind, KeyboardInterrupt):
-        print(f"\nStopped. Saved by this run: {', '.join(written) or 'nothing'}. Older files are as they were.")
-        print(f"To go on: python {sys.argv[0]}")
+        print(f"\nStopped. This run saved {', '.join(written) or 'nothing'}; older files are as they were.\n"
+              f"To start again: python {sys.argv[0]}")
         sys.exit(130)
     if issubclass(kind, OSError):
-        print(f"{error}. This script must be able to read and write in {HERE}: free the way and run it again.")
-    elif issubclass(kind, Problem):
-        print(error)
-    else:
-        sys.__excepthook__(kind, error, trace)
-    sys.exit(1)
+        sys.exit(f"{error}. The scripts must be able to read and write in {HERE}.")
+    sys.__excepthook__(kind, error, trace)  # anything else is a mistake in the code, and Python shows where
 
 
 sys.excepthook = explain
-sys.stdout.reconfigure(errors="replace")  # a console that lacks a letter shows a question mark
