@@ -48,6 +48,10 @@ def data_folder():
     return SAMPLE
 
 
+def data_name():
+    return DATASET.__name__ if data_folder() == DATA else "the sample"
+
+
 def download():
     """torchvision downloads, checks and unpacks in a private folder; only whole files are moved to RAW."""
     socket.setdefaulttimeout(7)  # seconds; without it, a mirror that never answers is waited for without end
@@ -127,11 +131,11 @@ def tuned_network(batch_norm=True):
     network = nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
         *convolution(1, 32, size=5, stride=2),  # -> (batch, 32, 12, 12): every second pixel, a quarter of the work
-        *convolution(32, 32),  # -> (batch, 32, 10, 10)
-        *convolution(32, 64),  # -> (batch, 64, 8, 8)
+        *convolution(32, 64),  # -> (batch, 64, 10, 10)
+        *convolution(64, 64),  # -> (batch, 64, 8, 8)
         nn.MaxPool2d(2),  # -> (batch, 64, 4, 4)
         *convolution(64, 128, padding=1),  # -> (batch, 128, 4, 4)
-        *convolution(128, 128, padding=1),
+        *convolution(128, 128),  # -> (batch, 128, 2, 2)
         nn.AdaptiveAvgPool2d(1),  # -> (batch, 128, 1, 1): the mean of each channel, instead of one more large layer
         nn.Flatten(),  # -> (batch, 128)
         nn.Linear(128, len(CLASS_NAMES)),
@@ -218,21 +222,23 @@ def save_network(name, network, kind, settings, **facts):
     """The weights, and the little that is needed to build a network for them"""
     if facts.get("validation_accuracy", 1) < 0.2:
         raise SystemExit("The network has learned nothing: lower the learning rate. Nothing was saved.")
-    facts |= {"kind": kind, "settings": settings, "weights": network.state_dict(), "data": f"{DATASET.__name__} in {data_folder().name}"}
+    facts |= {"network": kind, "settings": settings, "weights": network.state_dict(), "data": data_name()}
     save(name, functools.partial(torch.save, facts))
 
 
-def load_network(name, script):
+def load_network(name, script, same_data=False):
     """A network from outputs/, and what else its file says; only weights are accepted from a file, never code."""
     path = OUTPUTS / name
     if not path.is_file():
         raise SystemExit(f"outputs/{name} is not there yet: run {script} first.")
     try:
         facts = torch.load(path, map_location="cpu", weights_only=True)
-        network = NETWORKS[facts["kind"]](**facts["settings"])
+        network = NETWORKS[facts["network"]](**facts["settings"])
         network.load_state_dict(facts["weights"])
     except Exception as error:  # a damaged file shows in a dozen ways
         raise SystemExit(f"outputs/{name} is damaged or not ours ({type(error).__name__}): run {script} again.") from error
+    if same_data and facts["data"] != data_name():
+        raise SystemExit(f"outputs/{name} was trained on {facts['data']}, but here is {data_name()}: run {script} again.")
     return network.eval(), facts
 
 
