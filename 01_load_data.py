@@ -15,7 +15,7 @@ import common
 
 raw = common.DATASET(common.data_folder(), train=True)
 image, label = raw[0]
-print(f"One item: a {type(image).__name__} picture of {image.size} pixels in mode {image.mode!r}, and its label {label}\n")
+print(f"One item: a PIL picture of {image.size} pixels in mode {image.mode!r}, and its label, {label}\n")
 
 # %% The same digit after each stage of the transform
 # Mode "L" means one byte a pixel: 0 is black paper, 255 is white ink. A network wants decimals around zero in a row.

@@ -55,6 +55,7 @@ all_labels = torch.cat([labels for _, labels in training_loader])
 figure, axis = plt.subplots(figsize=(7, 3.5))
 bars = axis.bar(common.CLASS_NAMES, all_labels.bincount(minlength=len(common.CLASS_NAMES)))
 axis.bar_label(bars)
+axis.margins(y=0.1)  # room for the numbers
 axis.set(title="Every digit is about equally frequent in the training split", ylabel="number of digits")
 axis.tick_params("x", rotation=30 if max(map(len, common.CLASS_NAMES)) > 1 else 0)
 common.save("02_counts.png", figure.savefig)

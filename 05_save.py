@@ -74,8 +74,8 @@ def find_ink(picture):
     for limit in (0.5, 0.3, 0.15):  # what is far from the paper is ink, and has no say in how the paper looks
         distance = np.abs(pixels - paper).max(axis=0)
         clean = distance <= limit * distance.max()
-        some = np.s_[:, clean], np.s_[:, :: 1 + clean.sum() // 5000]  # 5,000 pixels are enough to find a plane
-        slopes = np.linalg.lstsq(plane[some[0]][some[1]].T, pixels[some[0]][some[1]].T, rcond=None)[0]
+        some = np.flatnonzero(clean)[:: 1 + clean.sum() // 5000]  # 5,000 pixels are enough for a plane
+        slopes = np.linalg.lstsq(plane.reshape(3, -1)[:, some].T, pixels.reshape(3, -1)[:, some].T, rcond=None)[0]
         paper = np.tensordot(slopes.T, plane, axes=1)
     ink = np.abs(pixels - paper).max(axis=0)
     threshold = ink.max() / 2
@@ -83,9 +83,8 @@ def find_ink(picture):
         threshold = (ink[ink >= threshold].mean() + ink[ink <= threshold].mean()) / 2
     if threshold < 10:
         raise ValueError("there is no ink in it")
-    darkest, lightest = np.percentile(ink[ink > threshold], 75), 3 * np.median(ink[ink <= threshold])  # three times noise
-    lightest = min(lightest, threshold / 2)
-    return ((ink - lightest) / (darkest - lightest)).clip(0, 1)
+    noise, full = min(3 * np.median(ink[ink <= threshold]), threshold / 2), np.percentile(ink[ink > threshold], 75)
+    return ((ink - noise) / (full - noise)).clip(0, 1)
 
 
 def extent(mask, axis):

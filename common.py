@@ -126,7 +126,7 @@ def tuned_network(batch_norm=True):
 
     def convolution(inputs, outputs, size=3, **how):
         between = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()  # keeps numbers in a range that learns well
-        return [nn.Conv2d(inputs, outputs, size, **how), between, nn.ReLU()]
+        return [nn.Conv2d(inputs, outputs, size, bias=not batch_norm, **how), between, nn.ReLU(inplace=True)]
 
     network = nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
