@@ -77,8 +77,9 @@ def test_the_first_network_reaches_the_threshold(full_mnist):
 
 def test_the_choice_does_not_depend_on_the_test_labels(course, false_course, step_4):
     (honest, facts), (other, other_facts) = [load(folder / "outputs" / "tuned_network.pt") for folder in (course, false_course)]
-    same = facts["settings"] == other_facts["settings"] and all(
-        torch.equal(weights, other.state_dict().get(name)) for name, weights in honest.state_dict().items())
+    weights, other_weights = honest.state_dict(), other.state_dict()
+    same = facts["settings"] == other_facts["settings"] and weights.keys() == other_weights.keys() and all(
+        torch.equal(weights[name], other_weights[name]) for name in weights)
     assert same, ("with false labels in the test set step 4 chose or trained another network, so the test set has a say "
                   "in it. Compare candidates and stop training by the validation digits only.")
 

@@ -41,6 +41,7 @@ class Code:
         return print, ("code in the file was run",)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("damage", ["empty", "cut short", "a picture", "with code", "another network's", "another kind"])
 def test_a_damaged_or_foreign_file_is_refused(damage, outputs, capsys):
     folder, whole = outputs
@@ -98,14 +99,14 @@ DISGUISES = {
 
 @pytest.fixture(scope="module")
 def read_disguised(course, step_5, tmp_path_factory):
-    """What step 5 reads from 12 digits in each disguise, given in one call: {file name: digit}, and the true labels"""
+    """What step 5 reads from 10 digits in each disguise, given in one call: {file name: digit}, and the true labels"""
     folder = tmp_path_factory.mktemp("pictures")
     dataset = common.DATASET(common.SAMPLE, train=False)
     network = load(course / "outputs" / "digits.pt")[0]
     labels = {}
     for number in range(len(dataset)):
         digit, label = dataset[number]
-        if len(labels) < 12 * len(DISGUISES) and accuracy(network, common.transform(digit)[None], torch.tensor([label])):
+        if len(labels) < 10 * len(DISGUISES) and accuracy(network, common.transform(digit)[None], torch.tensor([label])):
             for name, disguise in DISGUISES.items():
                 disguise(digit, folder / f"{name} {number}.png")
                 labels[f"{name} {number}"] = label
