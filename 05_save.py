@@ -173,6 +173,7 @@ if read:
     axes[0, 1].set_title("as the network sees it")
     axes[0, 2].set_title("probability of each digit")
     common.save("05_your_digits.png", figure.savefig)
-sys.exit(failed)
+if failed:
+    sys.exit(1)
 
 # Try this: write a 7 with and without a bar, photograph both, and read them.
