@@ -85,13 +85,13 @@ for name, candidate in CANDIDATES.items():
 # %% The winner, trained for longer
 # It has been chosen, so that the validation digits have done their work, and the winner may learn from them, too.
 winner = max(score, key=score.get)
-print(f"\nThe validation digits choose: {winner.strip(' +.')}. Now it learns from all training digits.")
+print(f"\nThe validation digits choose: {winner.strip(' +')}. Now it learns from all training digits.")
 everything = common.digits(train=True)
 recipe = CANDIDATES[winner] | {"epochs": WINNER_EPOCHS}
 start = time.perf_counter()
 tuned = train(**recipe, loader=common.loader(everything, RandomSampler(everything), 128))
 print(f"Trained in {time.perf_counter() - start:.0f} s")
-common.save_network("tuned_network.pt", tuned, recipe["network"], recipe.get("settings", {}), candidate=winner.strip())
+common.save_network("tuned_network.pt", tuned, recipe["network"], recipe.get("settings", {}))
 
 # %% The test digits, for the first and only time
 # Nothing above has seen them, so that they stand for digits that nobody has seen. To look, change a number and look

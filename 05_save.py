@@ -154,7 +154,7 @@ if read:
         probabilities = network(common.transform(torch.stack(list(read.values())).unsqueeze(1))).softmax(dim=1)
     for path, row in zip(read, probabilities):
         (best, second), (digit, runner_up) = [part.tolist() for part in row.topk(2)]
-        # Label smoothing has taught the network never to be surer than about 92 %.
+        # Label smoothing has taught the network to say about 91 % where it might say 100 %.
         close = f"  or perhaps {common.CLASS_NAMES[runner_up]} ({second:.0%})" if second > best / 4 else ""
         print(f"{Path(path).name}: {common.CLASS_NAMES[digit]}  ({best:.0%} sure){close}")
 

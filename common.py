@@ -44,7 +44,7 @@ def data_folder():
     if DATASET is not datasets.MNIST:
         raise SystemExit(f"{DATASET.__name__} could not be downloaded ({trouble}). Put its .gz files into {RAW}.")
     print(f"MNIST is not used: {trouble}.\nA sample of 5,000 of its digits stands in; expect about 93 % and 98 % "
-          f"instead of 98 % and 99.7 %. For all 70,000 put MNIST's four .gz files into {RAW}.", flush=True)
+          f"instead of 98 % and 99.6 %. For all 70,000 put MNIST's four .gz files into {RAW}.", flush=True)
     return SAMPLE
 
 
