@@ -38,9 +38,10 @@ def show_probabilities(when):
 show_probabilities("Before")
 
 # %% Training
-# AdamW gives every weight a step length of its own, and keeps weights small that nothing pulls at. The schedule lets the learning rate rise and then fall to zero:
-# first careful, then quick, at last exact. One epoch, line by line, is train_one_epoch in common.py.
-optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1)
+# AdamW gives every weight a step length of its own, and keeps weights small that nothing pulls at. The schedule lets
+# the learning rate rise and then fall to zero: first careful, then quick, at last exact. One epoch, line by line, is
+# train_one_epoch in common.py.
+optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1, fused=True)
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=EPOCHS * len(training_loader))
 training_losses, validation_losses, accuracies = [], [], []
 print("epoch  training loss  validation loss  validation accuracy  seconds")
@@ -69,7 +70,9 @@ right.set(title="Validation accuracy: higher is better", xlabel="epoch", ylabel=
 common.save("03_loss_curves.png", figure.savefig)
 
 # %% A file for step 4
-common.save_network("first_network.pt", network, "first", {}, validation_accuracy=accuracies[-1])
+if accuracies[-1] < 0.2:
+    raise SystemExit("The network has learned next to nothing and is not saved: lower the learning rate.")
+common.save_network("first_network.pt", network, "first_network", {}, validation_accuracy=accuracies[-1])
 print(f"Validation accuracy {accuracies[-1]:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
 
 # Try this: LEARNING_RATE = 0.5, then 0.00005. How do the two curves tell you that it is too large or too small?

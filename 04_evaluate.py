@@ -4,11 +4,12 @@ One change at a time is tried and judged on the validation digits. The winner is
 test digits are looked at, once. Run it with: python 04_evaluate.py
 """
 # %% Settings, and the first network
+import itertools
 import time
 
 import matplotlib.pyplot as plt
 import torch
-import torch.nn.functional as F
+from torch.nn import functional as F
 from torch.utils.data import RandomSampler
 
 import common
@@ -22,15 +23,16 @@ print(f"The first network reads {facts['validation_accuracy']:.2%} of the valida
 
 
 # %% More digits out of the same digits
-def augment(flat):
+def augment(flat, strength=1.0):
     """Turn, slant, stretch, move and bend every digit of a batch at random: (batch, 784) -> (batch, 784)"""
-    pictures = flat.view(-1, 1, 28, 28)
-    turn = torch.eye(2) + torch.empty(len(flat), 2, 2).uniform_(-0.2, 0.2)  # or slant, or stretch
-    move = torch.empty(len(flat), 2, 1).uniform_(-2 / 14, 2 / 14)  # by up to 2 pixels; from middle to rim there are 14
+    turn = torch.eye(2) + strength * torch.empty(len(flat), 2, 2).uniform_(-0.2, 0.2)  # or slant, or stretch
+    move = strength * torch.empty(len(flat), 2, 1).uniform_(-1 / 7, 1 / 7)  # 2 of the 14 pixels from middle to rim
     sheet = F.affine_grid(torch.cat([turn, move], dim=2), [len(flat), 1, 5, 5], align_corners=True)  # 5 x 5 points
-    sheet = (sheet + torch.randn(sheet.shape) / 20).permute(0, 3, 1, 2)  # bend it: each point goes astray a little
-    source = F.interpolate(sheet, size=(28, 28), mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
-    return F.grid_sample(pictures, source.to(flat.device), padding_mode="border", align_corners=True).flatten(1)
+    sheet += strength * torch.randn(sheet.shape) / 20  # bend it: each of these points goes astray a little
+    source = F.interpolate(sheet.permute(0, 3, 1, 2), size=(28, 28), mode="bilinear", align_corners=True)
+    pictures = flat.view(-1, 1, 28, 28)
+    grid = source.permute(0, 2, 3, 1).to(flat.device)  # where each pixel comes from
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=True).flatten(1)
 
 
 # Each candidate is judged twice: on the validation digits as they are, and on augmented ones, because the network of
@@ -41,23 +43,25 @@ untidy_digits = [(augment(images), labels) for images, labels in plain_digits]
 
 
 # %% Training one candidate
-def train(network="first", settings={}, learning_rate=0.01, batch_size=128, change=None, smoothing=0.0, epochs=EPOCHS,
-          loader=None):
+def train(build=common.first_network, settings={}, learning_rate=0.01, batch_size=128, smoothing=0.0, augmented=False,
+          epochs=EPOCHS, digits=None):
     torch.manual_seed(common.SEED)
-    loader = loader or common.training_loaders(batch_size)[0]
-    network = common.NETWORKS[network](**settings).to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1)
+    training_loader, _ = common.training_loaders(batch_size)
+    loader = common.loader(digits, RandomSampler(digits), batch_size) if digits else training_loader
+    network = build(**settings).to(device)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * len(loader))
-    for epoch in range(1, epochs + 1):
-        plain = epoch > epochs - epochs // 5  # the last epochs show digits as they are, not quite so augmented ones
-        loss = common.train_one_epoch(network, loader, optimizer, schedule, None if plain else change, smoothing)
+    for epoch in range(epochs):
+        strength = augmented * (1 - epoch / epochs)  # less and less, towards the digits as they are
+        batches = ((augment(images, strength), labels) for images, labels in loader) if strength else loader
+        loss = common.train_one_epoch(network, batches, optimizer, schedule, smoothing)
         if epochs > EPOCHS:
-            print(f"epoch {epoch:2} of {epochs}: training loss {loss:.4f}", flush=True)
+            print(f"epoch {epoch + 1:2} of {epochs}: training loss {loss:.4f}", flush=True)
     return network
 
 
 # %% The table: one change at a time
-flat, convolutional = {"network": "first"}, {"network": "tuned"}
+flat, convolutional = {"build": common.first_network}, {"build": common.tuned_network}
 CANDIDATES = {
     "the first network": flat,
     "learning rate 10 times lower": flat | {"learning_rate": 0.001},
@@ -68,12 +72,12 @@ CANDIDATES = {
     "convolutions": convolutional | {"settings": {"batch_norm": False}},
     "  + batch normalization": convolutional,
     "  + label smoothing": convolutional | {"smoothing": 0.1},  # the right answer is 0.91, not 1: doubt is allowed
-    "  + augmented digits": convolutional | {"smoothing": 0.1, "change": augment},
+    "  + augmented digits": convolutional | {"smoothing": 0.1, "augmented": True},
 }
 print(f"{'validation accuracy':>69}\ncandidate                     weights  seconds   plain  untidy    mean")
 score = {}
 for name, candidate in CANDIDATES.items():
-    print(f"{name:<28}", end="  ", flush=True)
+    print(f"{name:<28}  ", end="", flush=True)
     start = time.perf_counter()
     network = train(**candidate)
     seconds = time.perf_counter() - start
@@ -86,62 +90,54 @@ for name, candidate in CANDIDATES.items():
 # It has been chosen, so that the validation digits have done their work, and the winner may learn from them, too.
 winner = max(score, key=score.get)
 print(f"\nThe validation digits choose: {winner.strip(' +')}. Now it learns from all training digits.")
-everything = common.digits(train=True)
-recipe = CANDIDATES[winner] | {"epochs": WINNER_EPOCHS}
 start = time.perf_counter()
-tuned = train(**recipe, loader=common.loader(everything, RandomSampler(everything), 128))
+tuned = train(**CANDIDATES[winner], epochs=WINNER_EPOCHS, digits=common.digits(train=True))
 print(f"Trained in {time.perf_counter() - start:.0f} s")
-common.save_network("tuned_network.pt", tuned, recipe["network"], recipe.get("settings", {}))
+build, settings = CANDIDATES[winner]["build"], CANDIDATES[winner].get("settings", {})
+common.save_network("tuned_network.pt", tuned, build.__name__, settings)
 
 # %% The test digits, for the first and only time
 # Nothing above has seen them, so that they stand for digits that nobody has seen. To look, change a number and look
 # again would make them a second validation split, and their accuracy a promise that is not kept.
-test_loader = common.test_loader()
-choices = {}
-for name, network in [("first", first.to(device)), ("tuned", tuned)]:
-    logits, labels = common.predict(network, test_loader)
-    choices[name] = logits.argmax(dim=1)
-right = {name: choice == labels for name, choice in choices.items()}
+first_logits, labels = common.predict(first.to(device), common.test_loader())
+logits, _ = common.predict(tuned, common.test_loader())  # (10000, 10)
+confidence, choice = logits.softmax(dim=1).max(dim=1)
+classes = range(len(common.CLASS_NAMES))
 
-print("\nTest accuracy    first    tuned")
-for digit, class_name in enumerate(common.CLASS_NAMES):
-    print(f"{class_name:<13} " + " ".join(f"{hits[labels == digit].float().mean():8.2%}" for hits in right.values()))
-print(f"{'all':<13} " + " ".join(f"{hits.float().mean():8.2%}" for hits in right.values()))
-
-# %% First against tuned
-classes = len(common.CLASS_NAMES)
+print("\nTest accuracy" + "".join(f"{name[:7]:>8}" for name in [*common.CLASS_NAMES, "all"]))
 figure, axis = plt.subplots(figsize=(8, 4))
-for shift, hatch, (name, hits) in zip([-0.2, 0.2], ["//", ""], right.items()):
-    wrong = [100 * (~hits[labels == digit]).float().mean() for digit in range(classes)]
-    axis.bar([digit + shift for digit in range(classes)], wrong, width=0.4, hatch=hatch,
-             label=f"{name} network: {(~hits).float().mean():.2%} of all")
-axis.set(title="Test digits read wrong: the shorter, the better", ylabel="read wrong (%)")
-axis.set_xticks(range(classes), common.CLASS_NAMES)
+for name, shift, right in [("first", -0.2, first_logits.argmax(dim=1) == labels), ("tuned", 0.2, choice == labels)]:
+    accuracies = [100 * right[labels == digit].float().mean() for digit in classes]
+    overall = 100 * right.float().mean()
+    print(f"{name:<13}" + "".join(f"{accuracy:7.2f}%" for accuracy in [*accuracies, overall]))
+    places, errors = [digit + shift for digit in classes], [100 - accuracy for accuracy in accuracies]
+    axis.bar(places, errors, width=0.4, label=f"{name} network: {100 - overall:.2f} % of all")
+axis.set(title="Test digits read wrong: the lower, the better", ylabel="read wrong (%)")
+axis.set_xticks(classes, common.CLASS_NAMES)
 axis.legend()
 common.save("04_first_against_tuned.png", figure.savefig)
 
 # %% What is taken for what
-confusion = (labels * classes + choices["tuned"]).bincount(minlength=classes**2).view(classes, classes)
+confusion = (labels * len(classes) + choice).bincount(minlength=len(classes) ** 2).view(len(classes), -1)
 mistakes = confusion - confusion.diag().diag()
 figure, axis = plt.subplots(figsize=(7, 6.5))
 axis.imshow(mistakes, cmap="Blues", vmax=2 * mistakes.max() + 1)
-for row, column in torch.cartesian_prod(torch.arange(classes), torch.arange(classes)).tolist():
-    axis.text(column, row, confusion[row, column].item(), ha="center", va="center", fontsize=9)
+for true, predicted in itertools.product(classes, classes):
+    axis.text(predicted, true, confusion[true, predicted].item(), ha="center", va="center")
 axis.set(title="What the tuned network takes for what: coloured cells are mistakes", xlabel="predicted", ylabel="true")
-axis.set_xticks(range(classes), common.CLASS_NAMES)
-axis.set_yticks(range(classes), common.CLASS_NAMES)
+axis.set_xticks(classes, common.CLASS_NAMES)
+axis.set_yticks(classes, common.CLASS_NAMES)
 common.save("04_confusion_matrix.png", figure.savefig)
 
 # %% The mistakes that it was most sure of
 # Would you have read them right? With some of them it is the label that is doubtful.
-confidence = logits.softmax(dim=1).amax(dim=1)
-surest = [index for index in confidence.argsort(descending=True).tolist() if not right["tuned"][index]][:18]
-figure, axes = plt.subplots(3, 6, figsize=(8, 5))
-for axis in axes.flat:
-    axis.axis("off")
-for axis, index in zip(axes.flat, surest):
-    axis.imshow(common.inverse_transform(test_loader.dataset[index][0]))
-    true, predicted = common.CLASS_NAMES[labels[index]], common.CLASS_NAMES[choices["tuned"][index]]
+wrong = (choice != labels).nonzero().flatten()
+surest = wrong[confidence[wrong].argsort(descending=True)][:18]
+pictures = common.inverse_transform(torch.cat([images for images, _ in common.test_loader()])[surest])  # (18, 28, 28)
+figure, axes = plt.subplots(3, 6, figsize=(8, 5), subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
+for axis, picture, index in zip(axes.flat, pictures, surest):
+    true, predicted = [common.CLASS_NAMES[digit] for digit in (labels[index], choice[index])]
+    axis.imshow(picture)
     axis.set_title(f"true {true}\npredicted {predicted}, {confidence[index]:.0%}", fontsize=9)
 figure.suptitle(f"The {len(surest)} surest mistakes of the tuned network among {len(labels):,} test digits")
 common.save("04_mistakes.png", figure.savefig)

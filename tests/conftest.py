@@ -2,11 +2,13 @@
 
 Nothing is downloaded. Full MNIST is used where it lies in data/, else the sample. The scripts always run on the sample.
 """
+import functools
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy
 import pytest
@@ -44,33 +46,15 @@ def gather(loader):
 
 
 @pytest.fixture(scope="session")
-def full_mnist():
-    return FULL
+def raw():
+    training, test = Raw(train=True), Raw(train=False)
+    return {"training": training, "validation": training, "test": test}
 
 
 @pytest.fixture(scope="session")
-def raw_training():
-    return Raw(train=True)
-
-
-@pytest.fixture(scope="session")
-def raw_test():
-    return Raw(train=False)
-
-
-@pytest.fixture(scope="session")
-def training_split():
-    return gather(common.training_loaders()[0])
-
-
-@pytest.fixture(scope="session")
-def validation_split():
-    return gather(common.training_loaders()[1])
-
-
-@pytest.fixture(scope="session")
-def test_split():
-    return gather(common.test_loader())
+def splits():
+    training, validation = common.training_loaders()
+    return {"training": gather(training), "validation": gather(validation), "test": gather(common.test_loader())}
 
 
 def start(folder, *command, **environment):
@@ -80,9 +64,10 @@ def start(folder, *command, **environment):
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def finish(process):
+def finish(process, printed=None, errors=None):
     """What the script printed; a script that stops with an error fails the test and is quoted"""
-    printed, errors = process.communicate(timeout=300)
+    if printed is None:
+        printed, errors = process.communicate(timeout=300)
     if process.returncode:
         pytest.fail(f"{process.args[1]} stopped with exit code {process.returncode}:\n{(printed + errors)[-1500:]}", False)
     return printed
@@ -102,56 +87,33 @@ def course(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def step_1(course):
-    return finish(start(course, "01_load_data.py"))
+def printed(course):
+    """printed(3) is what step 3 prints. Each script is run once, after those that it needs."""
+
+    @functools.cache
+    def run(step):
+        process = start(course, *[script.name for script in course.glob(f"0{step}_*.py")])
+        return process, *process.communicate(timeout=300)
+
+    def printed(step):
+        if step > 3:
+            printed(step - 1)
+        return finish(*run(step))
+
+    return printed
 
 
 @pytest.fixture(scope="session")
-def step_2(course):
-    return finish(start(course, "02_visualize.py"))
-
-
-@pytest.fixture(scope="session")
-def step_3(course):
-    return finish(start(course, "03_train.py"))
-
-
-@pytest.fixture(scope="session")
-def false_course(course, step_3, tmp_path_factory):
-    """A copy of the course after step 3 in which every label of the test set is false"""
-    folder = tmp_path_factory.mktemp("false") / "course"
-    shutil.copytree(course, folder)
-    file = folder / "tests" / "sample" / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
-    content = file.read_bytes()
-    file.write_bytes(content[:8] + bytes((label + 1) % 10 for label in content[8:]))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def step_4(course, false_course):
-    """Printed by step 4: with the true test labels, and with false ones. The two run side by side."""
-    processes = [start(folder, "04_evaluate.py", OMP_NUM_THREADS="1") for folder in (course, false_course)]
-    return [finish(process) for process in processes]
-
-
-@pytest.fixture(scope="session")
-def step_5(course, step_4):
-    return finish(start(course, "05_save.py"))
-
-
-@pytest.fixture(scope="session")
-def sample_test(course):
-    """The 1,000 test digits of the sample as (image, label) batches"""
+def sample_test():
+    """The 1,000 test digits of the sample: images (1000, 784), and labels"""
     dataset = common.DATASET(ROOT / "tests" / "sample", train=False)
     return torch.stack([common.transform(image) for image, _ in dataset]), dataset.targets
 
 
-def load(file):
-    """The network that a file of outputs/ holds, and what else the file says"""
-    saved = torch.load(file, weights_only=True)
-    network = common.NETWORKS[saved["network"]](**saved["settings"])
-    network.load_state_dict(saved["weights"])
-    return network.eval(), saved
+def load(folder, name):
+    """A network from the outputs/ of a course, and what its file says"""
+    with mock.patch.object(common, "OUTPUTS", folder / "outputs"):
+        return common.load_network(name, "")
 
 
 def accuracy(network, images, labels):
@@ -160,7 +122,9 @@ def accuracy(network, images, labels):
         return (network(images).argmax(dim=1) == labels).float().mean().item()
 
 
-def ink(file):
-    """The share of a figure's pixels that are not white"""
-    assert file.is_file(), f"{file.name} was not written: does the script save this figure in outputs/?"
-    return (numpy.asarray(Image.open(file).convert("L")) < 230).mean()
+def check_figures(course, pattern, number):
+    figures = list((course / "outputs").glob(pattern))
+    assert len(figures) >= number, f"outputs/ has {len(figures)} figures {pattern}, {number} are asked for: save them there"
+    for figure in figures:
+        ink = (numpy.asarray(Image.open(figure).convert("L")) < 230).mean()  # the share of pixels that are not white
+        assert ink > 0.03, f"{figure.name} is (nearly) blank: draw first and save then"

@@ -2,7 +2,7 @@
 import common
 import pytest
 import torch
-from conftest import accuracy, ink, load
+from conftest import accuracy, check_figures, load
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -13,57 +13,46 @@ def digits():
     return images[:64], labels[:64]
 
 
-def batches(digits, batch_size=32):
-    return DataLoader(TensorDataset(*digits), batch_size=batch_size)
+def train(network, digits, optimizer, epochs=1, batch_size=32):
+    loader = DataLoader(TensorDataset(*digits), batch_size=batch_size)
+    return [common.train_one_epoch(network, loader, optimizer) for _ in range(epochs)]
 
 
 def test_the_first_network_returns_ten_logits(digits):
     output = common.first_network().eval()(digits[0])
     assert output.shape == (64, 10), f"64 digits give {tuple(output.shape)}, not (64, 10): one output for each class"
-    sums = [output.sum(dim=1), output.exp().sum(dim=1)]
-    assert not any(torch.allclose(total, torch.ones(64), atol=1e-3) for total in sums), \
+    assert not any(torch.allclose(total.sum(dim=1), torch.ones(64), atol=1e-3) for total in (output, output.exp())), \
         "the network ends with a softmax. Return plain logits: cross_entropy has the softmax in it already."
 
 
-def test_the_first_network_has_two_hidden_layers():
-    layers = [weights for weights in common.first_network().parameters() if weights.ndim >= 2]
-    assert len(layers) >= 3, f"{len(layers)} layers with weights: two hidden layers and the output make at least 3"
-
-
-def test_a_non_linearity_stands_between_the_layers(digits):
+def test_the_first_network_has_two_hidden_layers_with_a_non_linearity_after_each(digits):
     network, seen = common.first_network().eval(), []
-    for layer in network.modules():
-        if any(weights.ndim >= 2 for weights in layer.parameters(recurse=False)):
-            layer.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0].flatten(1), output.flatten(1))))
-    images = digits[0][:32]
-    a, b = images, images.flip(0)
-    with torch.no_grad():
-        curved = (network(a + b) - network(a) - network(b) + network(0 * a)).abs().max()
-        seen.clear()
-        network(images)
+    layers = [layer for layer in network.modules() if any(w.ndim >= 2 for w in layer.parameters(recurse=False))]
+    assert len(layers) >= 3, f"{len(layers)} layers with weights: two hidden layers and the output make at least 3"
+    for layer in layers:
+        layer.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0].flatten(1), output.flatten(1))))
+    a, b = digits[0][:32], digits[0][32:]
+    curved = (network(a + b) - network(a) - network(b) + network(0 * a)).abs().max()
     assert curved > 1e-3, "the network is a linear function, as if it had no hidden layer: put a ReLU between the layers"
-    for (_, output), (following, _) in zip(seen, seen[1:]):
+    for (_, output), (following, _) in zip(seen[-len(layers):], seen[1 - len(layers):]):
         assert not torch.equal(output, following), "a layer gets the unchanged output of the one before: is a ReLU missing?"
 
 
 def test_training_changes_every_weight(digits):
     network = common.first_network()
     before = {name: weights.clone() for name, weights in network.named_parameters()}
-    common.train_one_epoch(network, batches(digits), torch.optim.Adam(network.parameters(), lr=0.01))
+    train(network, digits, torch.optim.Adam(network.parameters(), lr=0.01))
     still = [name for name, weights in network.named_parameters() if torch.equal(weights, before[name])]
     assert not still, f"{still} did not change in training: are backward() and step() called, and does every layer take part?"
 
 
 def test_gradients_do_not_pile_up_from_step_to_step(digits):
-    torch.manual_seed(0)
-    together = nn.Linear(784, 10)
-    apart = nn.Linear(784, 10)
+    together, apart = nn.Linear(784, 10), nn.Linear(784, 10)
     apart.load_state_dict(together.state_dict())
-    common.train_one_epoch(together, batches(digits), torch.optim.SGD(together.parameters(), lr=0.1))
+    train(together, digits, torch.optim.SGD(together.parameters(), lr=0.1))
     for half in (slice(0, 32), slice(32, 64)):
         apart.zero_grad()
-        optimizer = torch.optim.SGD(apart.parameters(), lr=0.1)
-        common.train_one_epoch(apart, batches([part[half] for part in digits]), optimizer)
+        train(apart, [part[half] for part in digits], torch.optim.SGD(apart.parameters(), lr=0.1))
     assert torch.allclose(together.weight, apart.weight, atol=1e-5), (
         "two batches in one epoch give other weights than the same two one after the other: the gradients of the first "
         "are still there in the second. Call optimizer.zero_grad() for every batch.")
@@ -71,15 +60,14 @@ def test_gradients_do_not_pile_up_from_step_to_step(digits):
 
 def test_training_goes_on_in_training_mode(digits):
     network = nn.Sequential(nn.Dropout(0.5), nn.Linear(784, 10)).eval()
-    common.train_one_epoch(network, batches(digits), torch.optim.SGD(network.parameters(), lr=0.1))
+    train(network, digits, torch.optim.SGD(network.parameters(), lr=0.1))
     assert network.training, "train_one_epoch must call network.train(): evaluation has switched dropout off before"
 
 
 def test_the_network_can_learn_64_digits_by_heart(digits):
     torch.manual_seed(0)
     network = common.first_network()
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.003)
-    losses = [common.train_one_epoch(network, batches(digits, 64), optimizer) for _ in range(120)]
+    losses = train(network, digits, torch.optim.Adam(network.parameters(), lr=0.003), epochs=120, batch_size=64)
     assert losses[-1] < losses[0] / 2, f"the loss went from {losses[0]:.2f} to {losses[-1]:.2f}: training must lower it"
     share = accuracy(network, *digits)
     assert share > 0.98, f"after 120 epochs on 64 digits only {share:.0%} are learned by heart: the loop does not learn"
@@ -89,19 +77,19 @@ def test_the_same_seed_gives_the_same_losses(digits):
     def losses():
         torch.manual_seed(7)
         network = common.first_network()
-        optimizer = torch.optim.Adam(network.parameters())
-        return [common.train_one_epoch(network, batches(digits), optimizer) for _ in range(3)]
+        return train(network, digits, torch.optim.Adam(network.parameters()), epochs=3)
 
     assert losses() == losses(), "two runs with the same seed differ: where does chance come in that the seed does not set?"
 
 
-def test_the_script_trains_a_network_that_reads_digits(course, step_3, sample_test):
-    network, _ = load(course / "outputs" / "first_network.pt")
-    share = accuracy(network, *sample_test)
+def test_the_script_trains_a_network_that_reads_digits(course, printed, sample_test):
+    printed(3)
+    share = accuracy(load(course, "first_network.pt")[0], *sample_test)
     assert share > 0.85, (
         f"the network in outputs/first_network.pt reads {share:.1%} of the sample's test digits; about 93 % are normal. Is "
         "the optimizer built on this network's parameters, the learning rate sensible, the trained network saved?")
 
 
-def test_the_script_draws_both_loss_curves(course, step_3):
-    assert ink(course / "outputs" / "03_loss_curves.png") > 0.03, "03_loss_curves.png is (nearly) blank: plot, then save"
+def test_the_script_draws_both_loss_curves(course, printed):
+    printed(3)
+    check_figures(course, "03_loss_curves.png", 1)
