@@ -72,7 +72,7 @@ common.save("03_loss_curves.png", figure.savefig)
 # %% A file for step 4
 if accuracies[-1] < 0.2:
     raise SystemExit("The network has learned next to nothing and is not saved: lower the learning rate.")
-common.save_network("first_network.pt", network, "first_network", {}, validation_accuracy=accuracies[-1])
+common.save_network("first_network.pt", network, common.first_network, {}, validation_accuracy=accuracies[-1])
 print(f"Validation accuracy {accuracies[-1]:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
 
 # Try this: LEARNING_RATE = 0.5, then 0.00005. How do the two curves tell you that it is too large or too small?

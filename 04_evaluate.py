@@ -4,7 +4,6 @@ One change at a time is tried and judged on the validation digits. The winner is
 test digits are looked at, once. Run it with: python 04_evaluate.py
 """
 # %% Settings, and the first network
-import itertools
 import time
 
 import matplotlib.pyplot as plt
@@ -24,15 +23,12 @@ print(f"The first network reads {facts['validation_accuracy']:.2%} of the valida
 
 # %% More digits out of the same digits
 def augment(flat, strength=1.0):
-    """Turn, slant, stretch, move and bend every digit of a batch at random: (batch, 784) -> (batch, 784)"""
+    """Turn, slant, stretch and move every digit of a batch at random: (batch, 784) -> (batch, 784)"""
+    pictures = flat.view(-1, 1, 28, 28)
     turn = torch.eye(2) + strength * torch.empty(len(flat), 2, 2).uniform_(-0.2, 0.2)  # or slant, or stretch
     move = strength * torch.empty(len(flat), 2, 1).uniform_(-1 / 7, 1 / 7)  # 2 of the 14 pixels from middle to rim
-    sheet = F.affine_grid(torch.cat([turn, move], dim=2), [len(flat), 1, 5, 5], align_corners=True)  # 5 x 5 points
-    sheet += strength * torch.randn(sheet.shape) / 20  # bend it: each of these points goes astray a little
-    source = F.interpolate(sheet.permute(0, 3, 1, 2), size=(28, 28), mode="bilinear", align_corners=True)
-    pictures = flat.view(-1, 1, 28, 28)
-    grid = source.permute(0, 2, 3, 1).to(flat.device)  # where each pixel comes from
-    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=True).flatten(1)
+    source = F.affine_grid(torch.cat([turn, move], dim=2).to(flat.device), pictures.shape, align_corners=False)
+    return F.grid_sample(pictures, source, padding_mode="border", align_corners=False).flatten(1)
 
 
 # Each candidate is judged twice: on the validation digits as they are, and on augmented ones, because the network of
@@ -43,8 +39,7 @@ untidy_digits = [(augment(images), labels) for images, labels in plain_digits]
 
 
 # %% Training one candidate
-def train(build=common.first_network, settings={}, learning_rate=0.01, batch_size=128, smoothing=0.0, augmented=False,
-          epochs=EPOCHS, digits=None):
+def train(build, settings, learning_rate=0.01, batch_size=128, smoothing=0.0, augmented=False, epochs=EPOCHS, digits=None):
     torch.manual_seed(common.SEED)
     training_loader, _ = common.training_loaders(batch_size)
     loader = common.loader(digits, RandomSampler(digits), batch_size) if digits else training_loader
@@ -61,7 +56,7 @@ def train(build=common.first_network, settings={}, learning_rate=0.01, batch_siz
 
 
 # %% The table: one change at a time
-flat, convolutional = {"build": common.first_network}, {"build": common.tuned_network}
+flat, convolutional = {"build": common.first_network, "settings": {}}, {"build": common.tuned_network, "settings": {}}
 CANDIDATES = {
     "the first network": flat,
     "learning rate 10 times lower": flat | {"learning_rate": 0.001},
@@ -93,8 +88,7 @@ print(f"\nThe validation digits choose: {winner.strip(' +')}. Now it learns from
 start = time.perf_counter()
 tuned = train(**CANDIDATES[winner], epochs=WINNER_EPOCHS, digits=common.digits(train=True))
 print(f"Trained in {time.perf_counter() - start:.0f} s")
-build, settings = CANDIDATES[winner]["build"], CANDIDATES[winner].get("settings", {})
-common.save_network("tuned_network.pt", tuned, build.__name__, settings)
+common.save_network("tuned_network.pt", tuned, **{key: CANDIDATES[winner][key] for key in ("build", "settings")})
 
 # %% The test digits, for the first and only time
 # Nothing above has seen them, so that they stand for digits that nobody has seen. To look, change a number and look
@@ -107,11 +101,10 @@ classes = range(len(common.CLASS_NAMES))
 print("\nTest accuracy" + "".join(f"{name[:7]:>8}" for name in [*common.CLASS_NAMES, "all"]))
 figure, axis = plt.subplots(figsize=(8, 4))
 for name, shift, right in [("first", -0.2, first_logits.argmax(dim=1) == labels), ("tuned", 0.2, choice == labels)]:
-    accuracies = [100 * right[labels == digit].float().mean() for digit in classes]
-    overall = 100 * right.float().mean()
-    print(f"{name:<13}" + "".join(f"{accuracy:7.2f}%" for accuracy in [*accuracies, overall]))
-    places, errors = [digit + shift for digit in classes], [100 - accuracy for accuracy in accuracies]
-    axis.bar(places, errors, width=0.4, label=f"{name} network: {100 - overall:.2f} % of all")
+    shares = [right[labels == digit].float().mean().item() for digit in classes] + [right.float().mean().item()]
+    print(f"{name:<13}" + "".join(f"{share:8.2%}" for share in shares))
+    *errors, overall = [100 * (1 - share) for share in shares]
+    axis.bar([digit + shift for digit in classes], errors, width=0.4, label=f"{name} network: {overall:.2f} % of all")
 axis.set(title="Test digits read wrong: the lower, the better", ylabel="read wrong (%)")
 axis.set_xticks(classes, common.CLASS_NAMES)
 axis.legend()
@@ -122,8 +115,9 @@ confusion = (labels * len(classes) + choice).bincount(minlength=len(classes) ** 
 mistakes = confusion - confusion.diag().diag()
 figure, axis = plt.subplots(figsize=(7, 6.5))
 axis.imshow(mistakes, cmap="Blues", vmax=2 * mistakes.max() + 1)
-for true, predicted in itertools.product(classes, classes):
-    axis.text(predicted, true, confusion[true, predicted].item(), ha="center", va="center")
+for true in classes:
+    for predicted in classes:
+        axis.text(predicted, true, confusion[true, predicted].item(), ha="center", va="center")
 axis.set(title="What the tuned network takes for what: coloured cells are mistakes", xlabel="predicted", ylabel="true")
 axis.set_xticks(classes, common.CLASS_NAMES)
 axis.set_yticks(classes, common.CLASS_NAMES)

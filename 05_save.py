@@ -17,6 +17,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 import common
 
 PICTURES = [] if "ipykernel" in sys.modules else sys.argv[1:]  # in a notebook, write file names here
+warnings.simplefilter("error", Image.DecompressionBombWarning)  # a picture that would fill the memory is refused
 
 # %% Save the network, load it, and compare
 # What is saved are the weights, which network they belong to, and how good it is. With weights_only=True (see
@@ -24,11 +25,10 @@ PICTURES = [] if "ipykernel" in sys.modules else sys.argv[1:]  # in a notebook, 
 file = common.OUTPUTS / "digits.pt"
 if not PICTURES or not file.exists():
     tuned, facts = common.load_network("tuned_network.pt", "04_evaluate.py", same_data=True)
-    logits, labels = common.predict(tuned, common.test_loader())
-    accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
-    common.save_network("digits.pt", tuned, facts["network"], facts["settings"], test_accuracy=accuracy)
+    _, accuracy = common.evaluate(tuned, common.test_loader())
+    common.save_network("digits.pt", tuned, facts["build"], facts["settings"], test_accuracy=accuracy)
     loaded, facts = common.load_network("digits.pt", "05_save.py")
-    again, _ = common.predict(loaded, common.test_loader())
+    logits, again = [common.predict(network, common.test_loader())[0] for network in (tuned, loaded)]  # (10000, 10)
     print(f"""{file}: {file.stat().st_size:,} bytes, reads {facts['test_accuracy']:.2%} of the test digits
 The loaded network gives the same logits to the last bit: {torch.equal(again, logits)}
 
@@ -45,15 +45,12 @@ To read your own handwriting: python 05_save.py photo.jpg scan.png ...""")
 # A photo is nothing of the kind. Most "99 % on the test set, but it gets my own digit wrong" come from this difference.
 def open_picture(path):
     """Upright, in colour, at most 400 pixels high and wide"""
-    warnings.simplefilter("error", Image.DecompressionBombWarning)  # what would fill the memory is refused
     with Image.open(path) as picture:
         picture.draft("RGB", (400, 400))  # a JPEG need not be decoded larger than it is used
         picture = ImageOps.exif_transpose(picture)  # phones note how they were held
-    if picture.mode[0] in "IF":  # 16 bits a pixel: stretch to 8
-        values = np.asarray(picture, dtype=np.float32)
-        picture = Image.fromarray(np.uint8(255 * (values - values.min()) / max(np.ptp(values), 1)))
-    if picture.mode not in ("L", "RGB"):
-        picture = picture.convert("RGBA")
+    if picture.mode.startswith("I"):  # 16 bits a pixel
+        picture = Image.fromarray(np.uint8(np.asarray(picture) // 256))
+    picture = picture if picture.mode in ("L", "RGB") else picture.convert("RGBA")
     picture.thumbnail((400, 400), Image.Resampling.BOX)
     return picture.convert("RGBA")
 
@@ -96,11 +93,10 @@ def find_digit(ink):
     if inside and inside[0].sum() > 0.1 * pieces[0].sum():
         pieces = inside
     pieces = [piece for piece in pieces if piece.sum() > 0.05 * pieces[0].sum()]
-    whole = np.any(pieces, axis=0)
-    tall = [piece for piece in pieces if piece.any(axis=1).sum() > whole.any(axis=1).sum() / 2]
-    spans = sorted(np.flatnonzero(piece.any(axis=0))[[0, -1]].tolist() for piece in tall if piece.sum() > tall[0].sum() / 4)
-    if any(left[1] < right[0] for left, right in zip(spans, spans[1:])):
+    rows, columns = [[piece.any(axis=axis) for piece in pieces] for axis in (1, 0)]
+    if any(r.sum() > rows[0].sum() / 2 and not (c & columns[0]).any() for r, c in zip(rows, columns)):
         raise ValueError("it shows several digits side by side; give each a picture of its own")
+    whole = np.any(pieces, axis=0)
     return trim(ImageChops.multiply(digit, Image.fromarray(np.uint8(255 * whole)).resize(digit.size)))
 
 
@@ -142,17 +138,15 @@ if seen:
         close = f"  or perhaps {common.CLASS_NAMES[runner_up]} ({second:.0%})" if second > best / 4 else ""
         print(f"{Path(path).name}: {common.CLASS_NAMES[digit]}  ({best:.0%} sure){close}")
 
-    shown = list(seen)[:12]
-    figure, axes = plt.subplots(len(shown), 3, figsize=(7, 1.6 * len(shown) + 0.5), squeeze=False, width_ratios=[1, 1, 2])
-    for (left, middle, right), path, row in zip(axes, shown, probabilities):
+    height = min(len(seen), 12)  # of the figure, in pictures
+    figure, axes = plt.subplots(height, 3, figsize=(7, 1.6 * height + 0.5), squeeze=False, width_ratios=[1, 1, 2])
+    for (left, middle, right), path, row in zip(axes, seen, probabilities):
         left.imshow(given[path])
         middle.imshow(seen[path], cmap="gray")
         right.bar(common.CLASS_NAMES, row)
-        right.set_ylim(0, 1)
-        left.axis("off")
-        middle.axis("off")
-    for axis, title in zip(axes[0], ["as given", "as the network sees it", "probability of each digit"]):
-        axis.set_title(title)
+        left.set(title="as given", xticks=[], yticks=[])
+        middle.set(title="as the network sees it", xticks=[], yticks=[])
+        right.set(title="probability of each digit", ylim=(0, 1))
     common.save("05_your_digits.png", figure.savefig)
 if len(seen) < len(set(PICTURES)):
     sys.exit(1)

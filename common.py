@@ -195,9 +195,9 @@ def save(name, write):
     print(f"Saved outputs/{name}")
 
 
-def save_network(name, network, kind, settings, **facts):
+def save_network(name, network, build, settings, **facts):
     """The weights, and the little that is needed to build a network for them"""
-    facts |= {"network": kind, "settings": settings, "weights": network.state_dict()}
+    facts |= {"network": build.__name__, "settings": settings, "weights": network.state_dict()}
     facts["data"] = f"{DATASET.__name__} from {data_folder().name}"
     save(name, partial(torch.save, facts))
 
@@ -208,8 +208,8 @@ def load_network(name, script, same_data=False):
         raise SystemExit(f"outputs/{name} is not there yet: run {script} first.")
     try:
         facts = torch.load(OUTPUTS / name, map_location="cpu", weights_only=True)
-        build = {"first_network": first_network, "tuned_network": tuned_network}[facts["network"]]
-        network = build(**facts["settings"])
+        facts["build"] = {"first_network": first_network, "tuned_network": tuned_network}[facts["network"]]
+        network = facts["build"](**facts["settings"])
         network.load_state_dict(facts["weights"])
     except Exception as error:  # a damaged file shows in a dozen ways
         raise SystemExit(f"outputs/{name} is damaged or not ours ({type(error).__name__}): run {script} again.")
