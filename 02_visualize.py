@@ -1,6 +1,6 @@
 """Step 2: what do the digits look like, and what does each preprocessing step do to them?
 
-The network is trained on rows of 784 odd numbers. Undoing the transform shows that they are still the same digits.
+The network is trained on rows of 784 strange numbers. Undoing the transform shows that they are still the same digits.
 Run it with: python 02_visualize.py
 """
 # %% One batch from the training loader, and back
@@ -30,9 +30,9 @@ common.save("02_digits.png", figure.savefig)
 # Tensor: a network computes with decimals from 0 to 1 and not with a picture file's bytes. Bytes could not be
 #   normalized at all: 0.13 and -0.42 do not exist among the whole numbers from 0 to 255.
 # Normalize: paper becomes -0.42 and ink 2.82, so that the inputs have mean 0 and standard deviation 1, the range that
-#   a layer's first random weights are made for. Without it training starts slower and learning rates behave differently.
+#   a layer's first random weights are made for. Without it training starts slower, and wants another learning rate.
 # Flatten: the first network's layers take one row of 784 numbers. Without it, the shapes do not fit and PyTorch stops.
-#   The strip in the middle shows the price: that two pixels were neighbours is no longer to be seen (step 4 mends that).
+#   The strip in the middle shows the price: which pixels were neighbours is no longer to be seen (step 4 mends that).
 raw = common.DATASET(common.data_folder(), train=True)
 raw_picture = raw.data[0]  # (28, 28)
 flat = common.transform(raw[0][0])  # (784,)
@@ -41,8 +41,8 @@ difference = (restored.int() - raw_picture.int()).abs().max()
 print(f"Largest difference between a raw pixel and a restored one: {difference}")
 
 figure, axes = plt.subplots(1, 3, figsize=(8, 3), width_ratios=[3, 2, 3])
-shown = [("raw: 28 x 28", raw_picture), ("as the network sees it: 784", flat.reshape(-1, 1)), ("restored: 28 x 28", restored)]
-for axis, (title, picture) in zip(axes, shown):
+titles = ["raw: 28 x 28", "as the network sees it: 784", "restored: 28 x 28"]
+for axis, title, picture in zip(axes, titles, [raw_picture, flat.reshape(-1, 1), restored]):
     axis.imshow(picture, aspect="auto" if picture.shape[1] == 1 else "equal", interpolation="nearest")
     axis.set(title=title, xticks=[])
 axes[1].set_ylabel("position in the row")
@@ -57,11 +57,11 @@ bars = axis.bar(common.CLASS_NAMES, all_labels.bincount(minlength=len(common.CLA
 axis.bar_label(bars)
 axis.margins(y=0.1)  # room for the numbers
 axis.set(title="Every digit is about equally frequent in the training split", ylabel="number of digits")
-axis.tick_params("x", rotation=30 if max(map(len, common.CLASS_NAMES)) > 1 else 0)
+axis.tick_params("x", rotation=common.TILT)
 common.save("02_counts.png", figure.savefig)
 
 # %% Pixel values before and after
-# Most pixels are plain paper; the transform moves and stretches the values, and does not change their order.
+# Most pixels are plain paper; the transform shifts and scales the values, and does not change their order.
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.5), sharey=True)
 axes[0].hist(pictures.flatten(), bins=50)
 axes[0].set(title="before: 0 to 255", xlabel="pixel value", ylabel="number of pixels", yscale="log")

@@ -12,7 +12,7 @@ import torch
 import common
 
 EPOCHS = 12  # how often every digit is shown; more of them take longer and in the end learn the digits by heart
-LEARNING_RATE = 0.01  # how far a step goes; too small is slow, ten times as much never settles
+LEARNING_RATE = 0.01  # how far a step goes; too small is slow, too large destroys what was learned
 BATCH_SIZE = 128  # digits a step; larger batches make fewer and smoother steps
 
 # %% Digits and network
@@ -58,7 +58,8 @@ show_probabilities("After")
 
 # %% Both loss curves
 # While both fall, the network learns what digits have in common. Where the training loss falls and the validation
-# loss does not, it learns the training digits by heart: overfitting. Step 4 has remedies.
+# loss does not, it learns the training digits by heart: overfitting. Step 4 has remedies. (At first the training loss
+# is the higher one, because it is averaged while the weights still improve.)
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.5))
 epochs = range(1, EPOCHS + 1)
 left.plot(epochs, training_losses, "o-", label="training")
@@ -72,8 +73,8 @@ common.save("03_loss_curves.png", figure.savefig)
 # %% A file for step 4
 if accuracies[-1] < 0.2:
     raise SystemExit("The network has learned next to nothing and is not saved: lower the learning rate.")
-common.save_network("first_network.pt", network, common.first_network, {}, validation_accuracy=accuracies[-1])
+common.save_network("first_network.pt", network, common.first_network, settings={}, validation_accuracy=accuracies[-1])
 print(f"Validation accuracy {accuracies[-1]:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
 
-# Try this: LEARNING_RATE = 0.5, then 0.00005. How do the two curves tell you that it is too large or too small?
+# Try this: LEARNING_RATE = 0.1, then 0.00005. How do the two curves tell you that it is too large or too small?
 # Try this: EPOCHS = 30. When do the two curves part?

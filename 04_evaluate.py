@@ -1,7 +1,7 @@
 """Step 4: how good is the network, and what would make it better?
 
-One change at a time is tried and judged on the validation digits. The winner is trained for longer, and only then the
-test digits are looked at, once. Run it with: python 04_evaluate.py
+Changes are tried and judged on the validation digits. The winner is trained for longer, and only then are the test
+digits looked at. Run it with: python 04_evaluate.py
 """
 # %% Settings, and the first network
 import time
@@ -27,22 +27,22 @@ def augment(flat, strength=1.0):
     pictures = flat.view(-1, 1, 28, 28)
     turn = torch.eye(2) + strength * torch.empty(len(flat), 2, 2).uniform_(-0.2, 0.2)  # or slant, or stretch
     move = strength * torch.empty(len(flat), 2, 1).uniform_(-1 / 7, 1 / 7)  # 2 of the 14 pixels from middle to rim
-    source = F.affine_grid(torch.cat([turn, move], dim=2).to(flat.device), pictures.shape, align_corners=False)
+    source = F.affine_grid(torch.cat([turn, move], dim=2), pictures.shape, align_corners=False)
     return F.grid_sample(pictures, source, padding_mode="border", align_corners=False).flatten(1)
 
 
 # Each candidate is judged twice: on the validation digits as they are, and on augmented ones, because the network of
-# step 5 will read your handwriting, which is less tidy than MNIST's.
-_, plain_digits = common.training_loaders()
+# step 5 will read your handwriting, which is less tidy than MNIST's. (For the last candidate, that is a home match.)
+_, plain_loader = common.training_loaders()
 torch.manual_seed(common.SEED)
-untidy_digits = [(augment(images), labels) for images, labels in plain_digits]
+untidy_loader = [(augment(images), labels) for images, labels in plain_loader]
 
 
 # %% Training one candidate
-def train(build, settings, learning_rate=0.01, batch_size=128, smoothing=0.0, augmented=False, epochs=EPOCHS, digits=None):
+def train(build, settings, learning_rate=0.01, batch_size=128, smoothing=0, augmented=False, epochs=EPOCHS, data=None):
     torch.manual_seed(common.SEED)
     training_loader, _ = common.training_loaders(batch_size)
-    loader = common.loader(digits, RandomSampler(digits), batch_size) if digits else training_loader
+    loader = common.make_loader(data, RandomSampler(data), batch_size) if data else training_loader
     network = build(**settings).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * len(loader))
@@ -55,15 +55,15 @@ def train(build, settings, learning_rate=0.01, batch_size=128, smoothing=0.0, au
     return network
 
 
-# %% The table: one change at a time
-flat, convolutional = {"build": common.first_network, "settings": {}}, {"build": common.tuned_network, "settings": {}}
+# %% The table: one change at a time; a row with a + keeps the changes above it
+dense, convolutional = {"build": common.first_network, "settings": {}}, {"build": common.tuned_network, "settings": {}}
 CANDIDATES = {
-    "the first network": flat,
-    "learning rate 10 times lower": flat | {"learning_rate": 0.001},
-    "batches of 32 digits": flat | {"batch_size": 32},
-    "wider: 512-256-128": flat | {"settings": {"hidden": (512, 256, 128)}},
-    "deeper: 5 hidden layers": flat | {"settings": {"hidden": (128, 90, 90, 90, 50)}},
-    "dropout of 20 %": flat | {"settings": {"dropout": 0.2}},
+    "the first network": dense,
+    "learning rate 10 times lower": dense | {"learning_rate": 0.001},
+    "batches of 32 digits": dense | {"batch_size": 32},
+    "wider: 512-256-128": dense | {"settings": {"hidden": (512, 256, 128)}},
+    "deeper: 5 hidden layers": dense | {"settings": {"hidden": (128, 90, 90, 90, 50)}},
+    "dropout of 20 %": dense | {"settings": {"dropout": 0.2}},
     "convolutions": convolutional | {"settings": {"batch_norm": False}},
     "  + batch normalization": convolutional,
     "  + label smoothing": convolutional | {"smoothing": 0.1},  # the right answer is 0.91, not 1: doubt is allowed
@@ -76,65 +76,67 @@ for name, candidate in CANDIDATES.items():
     start = time.perf_counter()
     network = train(**candidate)
     seconds = time.perf_counter() - start
-    plain, untidy = [common.evaluate(network, digits)[1] for digits in (plain_digits, untidy_digits)]
+    plain, untidy = [common.evaluate(network, loader)[1] for loader in (plain_loader, untidy_loader)]
     score[name] = (plain + untidy) / 2
     weights = sum(weight.numel() for weight in network.parameters())
     print(f"{weights:7,}  {seconds:7.1f}  {plain:6.2%}  {untidy:6.2%}  {score[name]:6.2%}")
 
 # %% The winner, trained for longer
-# It has been chosen, so that the validation digits have done their work, and the winner may learn from them, too.
+# The choice is made, so the winner may learn from the validation digits, too.
 winner = max(score, key=score.get)
-print(f"\nThe validation digits choose: {winner.strip(' +')}. Now it learns from all training digits.")
+print(f"\nThe validation digits choose: {winner.strip()}. Now it learns from all training digits.")
 start = time.perf_counter()
-tuned = train(**CANDIDATES[winner], epochs=WINNER_EPOCHS, digits=common.digits(train=True))
+tuned = train(**CANDIDATES[winner], epochs=WINNER_EPOCHS, data=common.digits(train=True))
 print(f"Trained in {time.perf_counter() - start:.0f} s")
-common.save_network("tuned_network.pt", tuned, **{key: CANDIDATES[winner][key] for key in ("build", "settings")})
+common.save_network("tuned_network.pt", tuned, CANDIDATES[winner]["build"], CANDIDATES[winner]["settings"])
+(common.OUTPUTS / "digits.pt").unlink(missing_ok=True)  # step 5 shall make it anew
 
-# %% The test digits, for the first and only time
-# Nothing above has seen them, so that they stand for digits that nobody has seen. To look, change a number and look
-# again would make them a second validation split, and their accuracy a promise that is not kept.
+# %% The test digits, only after the choice
+# Nothing above has used them: they stand for digits that nobody has seen. Whoever changes a number because of them has
+# made them a second validation split.
 first_logits, labels = common.predict(first.to(device), common.test_loader())
 logits, _ = common.predict(tuned, common.test_loader())  # (10000, 10)
-confidence, choice = logits.softmax(dim=1).max(dim=1)
+confidence, predicted = logits.softmax(dim=1).max(dim=1)
 classes = range(len(common.CLASS_NAMES))
 
 print("\nTest accuracy" + "".join(f"{name[:7]:>8}" for name in [*common.CLASS_NAMES, "all"]))
 figure, axis = plt.subplots(figsize=(8, 4))
-for name, shift, right in [("first", -0.2, first_logits.argmax(dim=1) == labels), ("tuned", 0.2, choice == labels)]:
+for name, shift, right in [("first", -0.2, first_logits.argmax(dim=1) == labels), ("tuned", 0.2, predicted == labels)]:
     shares = [right[labels == digit].float().mean().item() for digit in classes] + [right.float().mean().item()]
     print(f"{name:<13}" + "".join(f"{share:8.2%}" for share in shares))
     *errors, overall = [100 * (1 - share) for share in shares]
     axis.bar([digit + shift for digit in classes], errors, width=0.4, label=f"{name} network: {overall:.2f} % of all")
 axis.set(title="Test digits read wrong: the lower, the better", ylabel="read wrong (%)")
-axis.set_xticks(classes, common.CLASS_NAMES)
+axis.set_xticks(classes, common.CLASS_NAMES, rotation=common.TILT)
 axis.legend()
 common.save("04_first_against_tuned.png", figure.savefig)
 
 # %% What is taken for what
-confusion = (labels * len(classes) + choice).bincount(minlength=len(classes) ** 2).view(len(classes), -1)
-mistakes = confusion - confusion.diag().diag()
+pairs = labels * len(classes) + predicted
+confusion = pairs.bincount(minlength=len(classes) ** 2).view(len(classes), -1)  # rows: true, columns: predicted
+mistakes = confusion.clone().fill_diagonal_(0)
 figure, axis = plt.subplots(figsize=(7, 6.5))
 axis.imshow(mistakes, cmap="Blues", vmax=2 * mistakes.max() + 1)
-for true in classes:
-    for predicted in classes:
-        axis.text(predicted, true, confusion[true, predicted].item(), ha="center", va="center")
+for row in classes:
+    for column in classes:
+        axis.text(column, row, confusion[row, column].item(), ha="center", va="center")
 axis.set(title="What the tuned network takes for what: coloured cells are mistakes", xlabel="predicted", ylabel="true")
-axis.set_xticks(classes, common.CLASS_NAMES)
+axis.set_xticks(classes, common.CLASS_NAMES, rotation=common.TILT)
 axis.set_yticks(classes, common.CLASS_NAMES)
 common.save("04_confusion_matrix.png", figure.savefig)
 
 # %% The mistakes that it was most sure of
 # Would you have read them right? With some of them it is the label that is doubtful.
-wrong = (choice != labels).nonzero().flatten()
+wrong = (predicted != labels).nonzero().flatten()
 surest = wrong[confidence[wrong].argsort(descending=True)][:18]
 pictures = common.inverse_transform(torch.cat([images for images, _ in common.test_loader()])[surest])  # (18, 28, 28)
-figure, axes = plt.subplots(3, 6, figsize=(8, 5), subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
+figure, axes = plt.subplots(3, 6, figsize=(8, 5.5), subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
 for axis, picture, index in zip(axes.flat, pictures, surest):
-    true, predicted = [common.CLASS_NAMES[digit] for digit in (labels[index], choice[index])]
     axis.imshow(picture)
-    axis.set_title(f"true {true}\npredicted {predicted}, {confidence[index]:.0%}", fontsize=9)
+    axis.set_title(f"true {common.CLASS_NAMES[labels[index]]}\npredicted {common.CLASS_NAMES[predicted[index]]}\n"
+                   f"{confidence[index]:.0%} sure", fontsize=8)
 figure.suptitle(f"The {len(surest)} surest mistakes of the tuned network among {len(labels):,} test digits")
 common.save("04_mistakes.png", figure.savefig)
 
-# Try this: add a candidate of your own in which one thing is changed. Does the validation split agree with you?
+# Try this: add a candidate of your own in which one thing is changed. What do the validation digits say?
 # Try this: change SEED in common.py and run the steps again. Which differences in the table were only luck?

@@ -42,7 +42,7 @@ To read your own handwriting: python 05_save.py photo.jpg scan.png ...""")
 
 # %% From a picture to what the network knows
 # MNIST's digits are light on dark, 20 pixels high or wide, with their centre of mass in the middle of 28 x 28 pixels.
-# A photo is nothing of the kind. Most "99 % on the test set, but it gets my own digit wrong" come from this difference.
+# A photo is nothing of the kind. Most cases of "99 % on the test set, but it gets my own digit wrong" come from that.
 def open_picture(path):
     """Upright, in colour, at most 400 pixels high and wide"""
     with Image.open(path) as picture:
@@ -50,15 +50,15 @@ def open_picture(path):
         picture = ImageOps.exif_transpose(picture)  # phones note how they were held
     if picture.mode.startswith("I"):  # 16 bits a pixel
         picture = Image.fromarray(np.uint8(np.asarray(picture) // 256))
-    picture = picture if picture.mode in ("L", "RGB") else picture.convert("RGBA")
+    picture = picture.convert("RGBA")
     picture.thumbnail((400, 400), Image.Resampling.BOX)
-    return picture.convert("RGBA")
+    return picture
 
 
 def find_ink(picture):
     """How far each pixel is from the colour of the paper there: 0 is paper, 1 is ink, whatever their colours"""
     if np.mean(picture.getchannel("A")) < 128:
-        picture = picture.getchannel("A")  # most of it is transparent, so that what can be seen is ink
+        picture = picture.getchannel("A")  # most of it is transparent, so what can be seen is ink
     pixels = np.asarray(picture.convert("RGB"), dtype=np.float32).transpose(2, 0, 1)  # (3, height, width)
     rim = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
     shape, pixels = pixels.shape[1:], pixels.reshape(3, -1)
@@ -69,21 +69,22 @@ def find_ink(picture):
         distance = np.abs(pixels - paper).max(axis=0)
         clean = np.flatnonzero(distance <= limit * distance.max())
         clean = clean[:: 1 + len(clean) // 5000]  # 5,000 pixels are enough for a plane
-        paper = np.linalg.lstsq(plane[:, clean].T, pixels[:, clean].T, rcond=None)[0].T @ plane
+        paper = np.linalg.lstsq(plane[:, clean].T, pixels[:, clean].T, rcond=None)[0].T @ plane  # fitted to them
     ink = np.abs(pixels - paper).max(axis=0).reshape(shape)
     threshold = ink.max() / 2
     for _ in range(5):  # half-way between the mean of the ink and the mean of the paper
         threshold = (ink[ink >= threshold].mean() + ink[ink <= threshold].mean()) / 2
     if threshold < 10:
         raise ValueError("there is no ink in it")
-    noise, full = min(3 * np.median(ink[ink <= threshold]), threshold / 2), np.percentile(ink[ink > threshold], 75)
+    noise = min(3 * np.median(ink[ink <= threshold]), threshold / 2)  # what counts as 0
+    full = np.percentile(ink[ink > threshold], 75)  # what counts as 1: the darkest quarter of the ink
     return ((ink - noise) / (full - noise)).clip(0, 1)
 
 
 def find_digit(ink):
     """The digit alone, without specks, and without what hangs at the rim of the picture"""
     digit = Image.fromarray(np.uint8(255 * ink))
-    small = digit.reduce(math.ceil(max(digit.size) / 100)).point(lambda value: 255 * (value > 50))
+    small = digit.reduce(math.ceil(max(digit.size) / 100)).point(lambda value: 255 * (value > 50))  # 20 % ink
     mask, pieces = small.filter(ImageFilter.MaxFilter(3)), []  # the filter closes gaps in a stroke
     while np.any(left := np.array(mask)):
         ImageDraw.floodfill(mask, tuple(np.argwhere(left)[0, ::-1].tolist()), 0)  # erases one piece of ink
@@ -94,14 +95,14 @@ def find_digit(ink):
         pieces = inside
     pieces = [piece for piece in pieces if piece.sum() > 0.05 * pieces[0].sum()]
     rows, columns = [[piece.any(axis=axis) for piece in pieces] for axis in (1, 0)]
-    if any(r.sum() > rows[0].sum() / 2 and not (c & columns[0]).any() for r, c in zip(rows, columns)):
+    if any(row.sum() > rows[0].sum() / 2 and not (column & columns[0]).any() for row, column in zip(rows, columns)):
         raise ValueError("it shows several digits side by side; give each a picture of its own")
     whole = np.any(pieces, axis=0)
     return trim(ImageChops.multiply(digit, Image.fromarray(np.uint8(255 * whole)).resize(digit.size)))
 
 
 def trim(digit):
-    return digit.crop(digit.point(lambda value: 255 * (value > 77)).getbbox())
+    return digit.crop(digit.point(lambda value: 255 * (value > 77)).getbbox())  # 30 % ink
 
 
 def as_mnist(digit):
@@ -110,7 +111,7 @@ def as_mnist(digit):
         digit = ImageOps.contain(ImageOps.expand(digit, 1 + max(digit.size) // 8), (100, 100))  # the digit itself: 80
         ink, core = [np.sum(np.asarray(layer) > 127) for layer in (digit, digit.filter(ImageFilter.MinFilter(3)))]
         stroke = 2 * ink / max(ink - core, 1)  # area over half of the outline
-        if stroke < 7:  # a thin pen would nearly vanish; MNIST's strokes are about 10 of these small pixels wide
+        if stroke < 7:  # a thin pen would nearly vanish; at this size MNIST's strokes are about 10 pixels wide
             digit = digit.filter(ImageFilter.MaxFilter(2 * round((8 - stroke) / 2) + 1))
         digit = ImageOps.contain(trim(digit), (20, 20))
     weight = np.asarray(digit, dtype=np.float32)
@@ -133,10 +134,10 @@ if seen:
     images = common.transform(torch.stack(list(seen.values())).unsqueeze(1))  # (pictures, 784)
     probabilities = network(images).softmax(dim=1).detach()  # (pictures, 10)
     for path, row in zip(seen, probabilities):
-        (best, second), (digit, runner_up) = [part.tolist() for part in row.topk(2)]
-        # Label smoothing has taught the network to say about 91 % where it might say 100 %.
-        close = f"  or perhaps {common.CLASS_NAMES[runner_up]} ({second:.0%})" if second > best / 4 else ""
-        print(f"{Path(path).name}: {common.CLASS_NAMES[digit]}  ({best:.0%} sure){close}")
+        (best, second), (best_class, second_class) = [part.tolist() for part in row.topk(2)]
+        # A network that was trained with label smoothing says about 91 % where it might say 100 %.
+        close = f"  or perhaps {common.CLASS_NAMES[second_class]} ({second:.0%})" if second > best / 4 else ""
+        print(f"{Path(path).name}: {common.CLASS_NAMES[best_class]}  ({best:.0%} sure){close}")
 
     height = min(len(seen), 12)  # of the figure, in pictures
     figure, axes = plt.subplots(height, 3, figsize=(7, 1.6 * height + 0.5), squeeze=False, width_ratios=[1, 1, 2])
@@ -147,6 +148,7 @@ if seen:
         left.set(title="as given", xticks=[], yticks=[])
         middle.set(title="as the network sees it", xticks=[], yticks=[])
         right.set(title="probability of each digit", ylim=(0, 1))
+        right.tick_params("x", rotation=common.TILT)
     common.save("05_your_digits.png", figure.savefig)
 if len(seen) < len(set(PICTURES)):
     sys.exit(1)

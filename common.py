@@ -1,4 +1,5 @@
 """What the five steps share, in the order in which they need it"""
+import io
 import os
 import shutil
 import socket
@@ -16,10 +17,11 @@ from torchvision.ops import Conv2dNormActivation
 from torchvision.transforms import v2
 
 # ---- the dataset: for another one change these two lines --------------------------------------------------
-DATASET = datasets.MNIST  # or datasets.FashionMNIST, datasets.KMNIST
+DATASET = datasets.MNIST  # or datasets.FashionMNIST, or another with 60,000 + 10,000 pictures of 28 x 28
 MEAN, STD = 0.1307, 0.3081  # of all training pixels, as step 1 shows (FashionMNIST: 0.2860, 0.3530)
 
 CLASS_NAMES = [name.split(" - ")[0] for name in DATASET.classes]  # "5 - five" -> "5"
+TILT = 0 if max(map(len, CLASS_NAMES)) == 1 else 30  # degrees, so that long names do not overlap in a figure
 SEED = 1  # decides the split, the first weights and the order of the digits
 DATA, OUTPUTS, SAMPLE = [Path(__file__).resolve().parent / name for name in ("data", "outputs", "tests/sample")]
 RAW = DATA / DATASET.__name__ / "raw"
@@ -29,13 +31,13 @@ SIZES = [47_040_016, 60_008, 7_840_016, 10_008]  # bytes of the four unpacked fi
 @cache
 def data_folder():
     """data/, with the digits downloaded if need be; or else the small sample that comes with the course"""
-    trouble = "DIGITS_SAMPLE is set" if os.environ.get("DIGITS_SAMPLE") else download()
+    trouble = "DIGITS_SAMPLE is set." if os.environ.get("DIGITS_SAMPLE") else download()
     if not trouble:
         return DATA
-    advice = f"{DATASET.__name__} is not used: {trouble}. To supply it, put its four .gz files into {RAW}."
+    print(f"{DATASET.__name__} is not used: {trouble}", flush=True)
     if DATASET is not datasets.MNIST:
-        raise SystemExit(advice)
-    print(f"{advice}\nA sample of 5,000 digits stands in; expect 93 and 98 % instead of 98 and 99.6 %.", flush=True)
+        raise SystemExit(1)
+    print("A sample of 5,000 of its digits stands in; expect 93 and 98 % instead of 98 and 99.6 %.", flush=True)
     return SAMPLE
 
 
@@ -61,7 +63,7 @@ def download():
             for file in private.iterdir():
                 os.replace(file, RAW / file.name)
             return None
-    return "; ".join(trouble)
+    return f"{'; '.join(trouble)}. To supply it yourself, put its four .gz files into {RAW}."
 
 
 # ---- transforms and their inverse --------------------------------------------------------------------------
@@ -85,7 +87,7 @@ def digits(train):
     return TensorDataset(transform(raw.data.unsqueeze(1)), raw.targets)
 
 
-def loader(dataset, order, batch_size):
+def make_loader(dataset, order, batch_size):
     """The sampler hands over the indices of a whole batch, which is then one look-up instead of 128."""
     return DataLoader(dataset, sampler=BatchSampler(order, batch_size, drop_last=False), batch_size=None)
 
@@ -95,12 +97,12 @@ def training_loaders(batch_size=128):
     dataset, generator = digits(train=True), torch.Generator().manual_seed(SEED)
     training, validation = random_split(range(len(dataset)), [11 / 12, 1 / 12], generator)
     shuffled = SubsetRandomSampler(training.indices, generator)
-    return loader(dataset, shuffled, batch_size), loader(dataset, validation.indices, 1000)
+    return make_loader(dataset, shuffled, batch_size), make_loader(dataset, validation.indices, 1000)
 
 
 def test_loader():
     """The test digits, for one look at the very end"""
-    return loader(digits(train=False), range(len(digits(train=False))), 1000)
+    return make_loader(digits(train=False), range(len(digits(train=False))), 1000)
 
 
 # ---- networks: (batch, 784) pixels in, (batch, 10) logits out ----------------------------------------------
@@ -108,13 +110,13 @@ def first_network(hidden=(128, 90, 50), dropout=0.0):
     """Each number of a layer is computed from all numbers of the layer before: 784 -> 128 -> 90 -> 50 -> 10"""
     layers, inputs = [], 784
     for outputs in hidden:
-        layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]  # sums; 0 where negative; some left out
         inputs = outputs
     return nn.Sequential(*layers, nn.Linear(inputs, len(CLASS_NAMES)))
 
 
 def tuned_network(batch_norm=True):
-    """Small windows slide over the picture and know a stroke wherever it stands; batch normalization after each."""
+    """Windows of 3 x 3 slide over the picture and know a stroke wherever it stands; their results are normalized."""
     convolution = partial(Conv2dNormActivation, padding=0, norm_layer=nn.BatchNorm2d if batch_norm else None)
     layers = nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
@@ -152,7 +154,7 @@ def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0):
     for images, labels in loader:
         images, labels = images.to(device), labels.to(device)
         logits = network(images)  # (batch, 784) -> (batch, 10)
-        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)  # -log(probability of the label)
         optimizer.zero_grad()  # forget the gradients of the batch before
         loss.backward()  # how does the loss change with each weight?
         optimizer.step()  # move every weight a little to where the loss is lower
@@ -160,7 +162,7 @@ def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0):
             schedule.step()  # the learning rate of the next batch
         losses.append(loss.item())
         if not losses[-1] < 1e4:  # true for NaN, too
-            raise SystemExit(f"The loss is no longer a number ({loss:.3g}): lower the learning rate, or check the data.")
+            raise SystemExit(f"The loss, {loss:.3g}, is no longer a number to learn from: lower LEARNING_RATE.")
     return sum(losses) / len(losses)
 
 
@@ -183,14 +185,16 @@ def evaluate(network, loader):
 matplotlib.rcParams.update({"figure.constrained_layout.use": True, "savefig.dpi": 150, "image.cmap": "gray_r"})
 if "ipykernel" not in sys.modules:  # outside a notebook
     matplotlib.use("Agg")  # figures go to files, and no screen is needed
+if hasattr(sys.stdout, "reconfigure"):
     sys.stdout.reconfigure(errors="replace")  # a console that lacks a letter shows a question mark
 
 
 def save(name, write):
     """Write a file elsewhere and move it into place: a run that is stopped in the middle leaves the old file whole."""
+    write(content := io.BytesIO())
     OUTPUTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=OUTPUTS) as room:
-        write(Path(room, name))
+        Path(room, name).write_bytes(content.getvalue())
         os.replace(Path(room, name), OUTPUTS / name)
     print(f"Saved outputs/{name}")
 
