@@ -64,8 +64,9 @@ CANDIDATES = {
     "wider: 512-256-128": dense | {"settings": {"hidden": (512, 256, 128)}},
     "deeper: 5 hidden layers": dense | {"settings": {"hidden": (128, 90, 90, 90, 50)}},
     "dropout of 20 %": dense | {"settings": {"dropout": 0.2}},
-    "convolutions": convolutional | {"settings": {"batch_norm": False}},
-    "  + batch normalization": convolutional,
+    "convolutions": convolutional | {"settings": {"width": 32, "batch_norm": False}},
+    "  + batch normalization": convolutional | {"settings": {"width": 32}},
+    "  + twice as wide": convolutional,
     "  + label smoothing": convolutional | {"smoothing": 0.1},  # the right answer is 0.91, not 1: doubt is allowed
     "  + augmented digits": convolutional | {"smoothing": 0.1, "augmented": True},
 }

@@ -115,20 +115,20 @@ def first_network(hidden=(128, 90, 50), dropout=0.0):
     return nn.Sequential(*layers, nn.Linear(inputs, len(CLASS_NAMES)))
 
 
-def tuned_network(batch_norm=True):
+def tuned_network(width=64, batch_norm=True):
     """Windows of 3 x 3 slide over the picture and know a stroke wherever it stands; their results are normalized."""
     convolution = partial(Conv2dNormActivation, padding=0, norm_layer=nn.BatchNorm2d if batch_norm else None)
     layers = nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
-        convolution(1, 32, kernel_size=5, stride=2),  # -> (batch, 32, 12, 12): half the width, a quarter of the work
-        convolution(32, 64),  # -> (batch, 64, 10, 10)
-        convolution(64, 64),  # -> (batch, 64, 8, 8)
+        convolution(1, width // 2, kernel_size=5, stride=2),  # -> (batch, 32, 12, 12): a quarter of the work of stride 1
+        convolution(width // 2, width),  # -> (batch, 64, 10, 10)
+        convolution(width, width),  # -> (batch, 64, 8, 8)
         nn.MaxPool2d(2),  # -> (batch, 64, 4, 4)
-        convolution(64, 128, padding=1),  # -> (batch, 128, 4, 4)
-        convolution(128, 128),  # -> (batch, 128, 2, 2)
+        convolution(width, 2 * width, padding=1),  # -> (batch, 128, 4, 4)
+        convolution(2 * width, 2 * width),  # -> (batch, 128, 2, 2)
         nn.AdaptiveAvgPool2d(1),  # -> (batch, 128, 1, 1): the mean of each channel, instead of one more large layer
         nn.Flatten(),  # -> (batch, 128)
-        nn.Linear(128, len(CLASS_NAMES)),
+        nn.Linear(2 * width, len(CLASS_NAMES)),
     )
     return layers.to(memory_format=torch.channels_last)  # the same numbers in an order that CPUs are quicker with
 
