@@ -39,7 +39,7 @@ class Code:
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("damage", ["empty", "cut short", "a picture", "with code", "another network's weights"])
-def test_a_damaged_or_foreign_file_is_refused(damage, course, saved, tmp_path, capsys):
+def test_a_damaged_or_foreign_file_is_refused(damage, course, saved, tmp_path, monkeypatch, capsys):
     (tmp_path / "outputs").mkdir()
     file = tmp_path / "outputs" / "digits.pt"
     whole = (course / "outputs" / "digits.pt").read_bytes()
@@ -47,7 +47,8 @@ def test_a_damaged_or_foreign_file_is_refused(damage, course, saved, tmp_path, c
     if damage == "a picture":
         Image.new("L", (28, 28)).save(file, format="PNG")
     if damage == "another network's weights":
-        torch.save(saved[1] | {"weights": common.first_network((30, 20)).state_dict()}, file)
+        monkeypatch.setattr(common, "OUTPUTS", tmp_path / "outputs")
+        common.save_network("digits.pt", common.first_network((30, 20)), common.tuned_network, {})
     with pytest.raises(SystemExit, match="digits.pt"):
         load(tmp_path, "digits.pt")
         pytest.fail("the file was accepted: use weights_only=True, and load_state_dict without strict=False", False)
