@@ -32,7 +32,7 @@ def show_probabilities(when):
     logits, labels = common.predict(network, validation_loader)  # (5000, 10) and (5000,)
     probabilities = logits[0].softmax(dim=0)
     shown = "  ".join(f"{name}: {p:.1%}" for name, p in zip(common.CLASS_NAMES, probabilities))
-    print(f"{when} training, a validation digit that is a {common.CLASS_NAMES[labels[0]]}:  {shown}\n")
+    print(f"{when} training, a validation digit labelled {common.CLASS_NAMES[labels[0]]}:  {shown}\n")
 
 
 show_probabilities("Before")
