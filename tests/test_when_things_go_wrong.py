@@ -105,7 +105,7 @@ def mirrors(tmp_path, monkeypatch):
         for kind in kinds:
             write(tmp_path / kind, MIRRORS[kind])
             servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path / kind)))
-            threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+            threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
         small = type("MNIST", (common.DATASET,), {
             "mirrors": [f"http://127.0.0.1:{server.server_port}/" for server in servers],
             "resources": [(name, md5(content).hexdigest()) for name, content in PACKED.items()]})
