@@ -43,6 +43,7 @@ def test_scripts_run_from_another_folder_and_without_warnings(fresh_course, tmp_
 def test_ctrl_c_is_one_line_and_keeps_the_old_checkpoint(fresh_course):
     (fresh_course / "outputs").mkdir()
     (fresh_course / "outputs" / "first_network.pt").write_bytes(b"precious")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs pytest in the background has it ignored
     process = start(fresh_course, "-u", "03_train.py")
     next(line for line in process.stdout if line.strip().startswith("1 "))  # the first epoch is over
     process.send_signal(signal.SIGINT)
