@@ -23,6 +23,8 @@ if not FULL:
 
 import common  # noqa: E402  (after the choice of the digits)
 
+torch.set_num_threads(1)  # small tests gain nothing from more, and wait for each other on a busy machine
+
 
 class Raw:
     """The digits as they lie on the disk, read by torchvision alone"""

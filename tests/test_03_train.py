@@ -2,7 +2,7 @@
 import common
 import pytest
 import torch
-from conftest import accuracy, check_figures, load
+from conftest import accuracy, check_figures, finish, load, start
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -58,6 +58,13 @@ def test_gradients_do_not_pile_up_from_step_to_step(digits):
         "are still there in the second. Call optimizer.zero_grad() for every batch.")
 
 
+def test_the_loss_of_an_epoch_is_the_mean_of_its_batches(digits):
+    network = nn.Linear(784, 10)
+    loss, = train(network, digits, torch.optim.SGD(network.parameters(), lr=0.0))  # a step length of 0 changes nothing
+    expected = nn.functional.cross_entropy(network(digits[0]), digits[1]).item()
+    assert loss == pytest.approx(expected, abs=1e-3), f"train_one_epoch returns {loss:.3f}, the mean loss is {expected:.3f}"
+
+
 def test_training_goes_on_in_training_mode(digits):
     network = nn.Sequential(nn.Dropout(0.5), nn.Linear(784, 10)).eval()
     train(network, digits, torch.optim.SGD(network.parameters(), lr=0.1))
@@ -88,6 +95,16 @@ def test_the_script_trains_a_network_that_reads_digits(course, printed, sample_t
     assert share > 0.85, (
         f"the network in outputs/first_network.pt reads {share:.1%} of the sample's test digits; about 93 % are normal. Is "
         "the optimizer built on this network's parameters, the learning rate sensible, the trained network saved?")
+
+
+def test_the_saved_validation_accuracy_is_that_of_the_validation_digits(course, printed):
+    printed(3)
+    program = ("import common; network, facts = common.load_network('first_network.pt', '03_train.py'); "
+               "print(facts['validation_accuracy'], common.evaluate(network, common.training_loaders()[1])[1])")
+    said, true = map(float, finish(start(course, "-c", program)).split()[-2:])
+    assert said == pytest.approx(true, abs=0.002), (
+        f"step 3 says {said:.2%} of the validation digits, a new process finds {true:.2%}. Does step 3 evaluate with the "
+        "validation loader, and is the split seeded, so that every script has the same one?")
 
 
 def test_the_script_draws_both_loss_curves(course, printed):

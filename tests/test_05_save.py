@@ -18,6 +18,7 @@ def saved(course, printed):
 
 def test_the_file_holds_a_trained_network_and_says_how_good_it_is(saved, sample_test):
     network, facts = saved
+    assert not network.training, "load_network must return the network in evaluation mode: call network.eval()"
     share = accuracy(network, *sample_test)
     assert share >= 0.9, f"the network in outputs/digits.pt reads {share:.1%} of the test digits: is the trained one saved?"
     assert facts["test_accuracy"] == pytest.approx(share, abs=6e-4), \
@@ -106,7 +107,8 @@ def read(course, saved, tmp_path_factory):
 
 @pytest.mark.parametrize("disguise", DISGUISES)
 def test_a_disguised_digit_is_still_read(disguise, read):
-    assert read[disguise] >= 9, f"{read[disguise]} of 10 digits are read right when disguised as: {disguise}"
+    assert read[disguise] >= 9, (f"{read[disguise]} of 10 digits are read right when disguised as: {disguise}. Is the picture "
+                                 "cut out like MNIST's digits, light on dark, and put through common.transform?")
 
 
 def test_nearly_all_disguised_digits_are_read_and_drawn(course, read):
