@@ -121,7 +121,7 @@ def tuned_network(width=64, batch_norm=True):
     convolution = partial(Conv2dNormActivation, padding=0, norm_layer=nn.BatchNorm2d if batch_norm else None)
     layers = nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
-        convolution(1, width // 2, kernel_size=5, stride=2),  # -> (batch, 32, 12, 12): a quarter of the work of stride 1
+        convolution(1, width // 2, kernel_size=5, stride=2),  # -> (batch, 32, 12, 12): a quarter of the work
         convolution(width // 2, width),  # -> (batch, 64, 10, 10)
         convolution(width, width),  # -> (batch, 64, 8, 8)
         nn.MaxPool2d(2),  # -> (batch, 64, 4, 4)
@@ -131,7 +131,7 @@ def tuned_network(width=64, batch_norm=True):
         nn.Flatten(),  # -> (batch, 128)
         nn.Linear(2 * width, len(CLASS_NAMES)),
     )
-    return layers.to(memory_format=torch.channels_last)  # the same numbers in an order that makes CPUs 1.2 times as quick
+    return layers.to(memory_format=torch.channels_last)  # the same numbers, in an order 1.2 times as quick on CPUs
 
 
 # ---- training and evaluation -------------------------------------------------------------------------------
