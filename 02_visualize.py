@@ -20,7 +20,7 @@ print(f"After:  {tuple(pictures.shape)} {pictures.dtype}, values from {pictures.
 
 figure, axes = plt.subplots(4, 8, figsize=(8, 4.8))
 for axis, picture, name in zip(axes.flat, pictures, names):
-    axis.imshow(picture)
+    axis.imshow(picture.numpy())
     axis.set_title(name)
     axis.axis("off")
 figure.suptitle("32 digits of one training batch, and their labels")
@@ -43,7 +43,7 @@ print(f"Largest difference between a raw pixel and a restored one: {difference}"
 figure, axes = plt.subplots(1, 3, figsize=(8, 3), width_ratios=[3, 2, 3])
 titles = ["raw: 28 x 28", "as the network sees it: 784", "restored: 28 x 28"]
 for axis, title, picture in zip(axes, titles, [raw_picture, flat.reshape(-1, 1), restored]):
-    axis.imshow(picture, aspect="auto" if picture.shape[1] == 1 else "equal", interpolation="nearest")
+    axis.imshow(picture.numpy(), aspect="auto" if picture.shape[1] == 1 else "equal", interpolation="nearest")
     axis.set(title=title, xticks=[])
 axes[1].set_ylabel("position in the row")
 figure.suptitle(f"One digit on its way into the network and back; largest pixel difference: {difference}")
@@ -53,7 +53,7 @@ common.save("02_one_digit.png", figure.savefig)
 # Were one digit rare, guessing the others would already look like success. Here all ten are about equally frequent.
 all_labels = torch.cat([labels for _, labels in training_loader])
 figure, axis = plt.subplots(figsize=(7, 3.5))
-bars = axis.bar(common.CLASS_NAMES, all_labels.bincount(minlength=len(common.CLASS_NAMES)))
+bars = axis.bar(common.CLASS_NAMES, all_labels.bincount(minlength=len(common.CLASS_NAMES)).numpy())
 axis.bar_label(bars)
 axis.margins(y=0.1)  # room for the numbers
 axis.set(title="Every digit is about equally frequent in the training split", ylabel="number of digits")
@@ -63,9 +63,9 @@ common.save("02_counts.png", figure.savefig)
 # %% Pixel values before and after
 # Most pixels are plain paper; the transform shifts and scales the values, and does not change their order.
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.5), sharey=True)
-axes[0].hist(pictures.flatten(), bins=50)
+axes[0].hist(pictures.flatten().numpy(), bins=50)
 axes[0].set(title="before: 0 to 255", xlabel="pixel value", ylabel="number of pixels", yscale="log")
-axes[1].hist(batch.flatten(), bins=50, color="tab:orange")
+axes[1].hist(batch.flatten().numpy(), bins=50, color="tab:orange")
 axes[1].set(title=f"after: mean {batch.mean():.2f}, standard deviation {batch.std():.2f}", xlabel="pixel value")
 common.save("02_pixel_values.png", figure.savefig)
 
@@ -73,7 +73,7 @@ common.save("02_pixel_values.png", figure.savefig)
 # Where the average is sharp, people write alike (0, 1, 3); where it is blurred, a network has more to learn (4, 5).
 figure, axes = plt.subplots(2, 5, figsize=(8, 3.9))
 for digit, axis in enumerate(axes.flat):
-    axis.imshow(raw.data[raw.targets == digit].float().mean(dim=0))
+    axis.imshow(raw.data[raw.targets == digit].float().mean(dim=0).numpy())
     axis.set_title(common.CLASS_NAMES[digit])
     axis.axis("off")
 figure.suptitle(f"The average of all {len(raw):,} training digits, class by class")

@@ -117,7 +117,7 @@ pairs = labels * len(classes) + predicted
 confusion = pairs.bincount(minlength=len(classes) ** 2).view(len(classes), -1)  # rows: true, columns: predicted
 mistakes = confusion.clone().fill_diagonal_(0)
 figure, axis = plt.subplots(figsize=(7, 6.5))
-axis.imshow(mistakes, cmap="Blues", vmax=2 * mistakes.max() + 1)
+axis.imshow(mistakes.numpy(), cmap="Blues", vmax=2 * mistakes.max().item() + 1)
 for row in classes:
     for column in classes:
         axis.text(column, row, confusion[row, column].item(), ha="center", va="center")
@@ -133,7 +133,7 @@ surest = wrong[confidence[wrong].argsort(descending=True)][:18]
 pictures = common.inverse_transform(torch.cat([images for images, _ in common.test_loader()])[surest])  # (18, 28, 28)
 figure, axes = plt.subplots(3, 6, figsize=(8, 5.5), subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
 for axis, picture, index in zip(axes.flat, pictures, surest):
-    axis.imshow(picture)
+    axis.imshow(picture.numpy())
     axis.set_title(f"true {common.CLASS_NAMES[labels[index]]}\npredicted {common.CLASS_NAMES[predicted[index]]}\n"
                    f"{confidence[index]:.0%} sure", fontsize=8)
 figure.suptitle(f"The {len(surest)} surest mistakes of the tuned network among {len(labels):,} test digits")

@@ -143,8 +143,8 @@ if seen:
     figure, axes = plt.subplots(height, 3, figsize=(7, 1.6 * height + 0.5), squeeze=False, width_ratios=[1, 1, 2])
     for (left, middle, right), path, row in zip(axes, seen, probabilities):
         left.imshow(given[path])
-        middle.imshow(seen[path], cmap="gray")
-        right.bar(common.CLASS_NAMES, row)
+        middle.imshow(seen[path].numpy(), cmap="gray")
+        right.bar(common.CLASS_NAMES, row.numpy())
         left.set(title="as given", xticks=[], yticks=[])
         middle.set(title="as the network sees it", xticks=[], yticks=[])
         right.set(title="probability of each digit", ylim=(0, 1))
