@@ -41,6 +41,11 @@ def data_folder():
     return SAMPLE
 
 
+def data_name():
+    """Which digits these are; a saved network is only tested on the same"""
+    return f"{DATASET.__name__} from {data_folder().name}"
+
+
 def download():
     """See to it that RAW holds the four files whole; what went wrong is returned."""
     files = {RAW / Path(name).stem: size for (name, _), size in zip(DATASET.resources, SIZES)}
@@ -202,8 +207,7 @@ def save(name, write):
 
 def save_network(name, network, build, settings, **facts):
     """The weights, and the little that is needed to build a network for them"""
-    facts |= {"network": build.__name__, "settings": settings, "weights": network.state_dict()}
-    facts["data"] = f"{DATASET.__name__} from {data_folder().name}"
+    facts |= {"network": build.__name__, "settings": settings, "weights": network.state_dict(), "data": data_name()}
     save(name, partial(torch.save, facts))
 
 
@@ -218,7 +222,7 @@ def load_network(name, script, same_data=False):
         network.load_state_dict(facts["weights"])
     except Exception as error:  # a damaged file shows in a dozen ways
         raise SystemExit(f"outputs/{name} is damaged or not ours ({type(error).__name__}): run {script} again.")
-    if same_data and facts["data"] != f"{DATASET.__name__} from {data_folder().name}":
+    if same_data and facts["data"] != data_name():
         raise SystemExit(f"outputs/{name} comes from {facts['data']} and not from today's digits: run {script} again.")
     return network.eval(), facts
 
