@@ -66,10 +66,14 @@ def start(folder, *command, **environment):
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def finish(process, printed=None, errors=None):
+@functools.cache
+def communicate(process):
+    return process.communicate(timeout=300)
+
+
+def finish(process):
     """What the script printed; a script that stops with an error fails the test and is quoted"""
-    if printed is None:
-        printed, errors = process.communicate(timeout=300)
+    printed, errors = communicate(process)
     if process.returncode:
         pytest.fail(f"{process.args[1]} stopped with exit code {process.returncode}:\n{(printed + errors)[-1500:]}", False)
     return printed
@@ -93,14 +97,13 @@ def printed(course):
     """printed(3) is what step 3 prints. Each script is run once, after those that it needs."""
 
     @functools.cache
-    def run(step):
-        process = start(course, *[script.name for script in course.glob(f"0{step}_*.py")])
-        return process, *process.communicate(timeout=300)
+    def begin(step):
+        return start(course, *[script.name for script in course.glob(f"0{step}_*.py")])
 
     def printed(step):
         if step > 3:
             printed(step - 1)
-        return finish(*run(step))
+        return finish(begin(step))
 
     return printed
 

@@ -14,9 +14,8 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation(split
         f"training and validation have {sizes} digits, together they must be the {len(raw['training'].labels)} of the "
         "training set, 1 of 12 for validation. Look at training_loaders, and for a drop_last or train=False.")
     found = torch.cat([raw["training"].find(splits[split][0]) for split in ("training", "validation")])
-    assert (found >= 0).all(), (
-        f"{(found < 0).sum()} digits of the two splits are not in the training set. Are the rows still whole digits in "
-        "their pixel order, and do both loaders come from train=True?")
+    assert (found >= 0).all(), (f"{(found < 0).sum()} digits of the two splits are not in the training set. Are the rows still "
+                                "whole digits in their pixel order, and do both loaders come from train=True?")
     assert len(found.unique()) == len(found), "some digits are in both splits or twice in one: look at the indices"
 
 
@@ -37,18 +36,13 @@ def test_labels_still_belong_to_their_images(split, splits, raw):
 
 
 @each_split
-def test_a_batch_has_the_right_shapes_and_types(split):
-    training_loader, validation_loader = common.training_loaders()
-    images, labels = next(iter({"training": training_loader, "validation": validation_loader}.get(split, common.test_loader())))
-    assert images.shape == (len(labels), 784), f"images are {tuple(images.shape)}, not (batch, 784): is flatten missing?"
+def test_images_and_labels_have_the_right_shapes_types_and_values(split, splits):
+    images, labels = splits[split]
+    assert images.shape == (len(labels), 784), f"images are {tuple(images.shape)}, not (digits, 784): is flatten missing?"
     assert images.dtype == torch.float32, f"images are {images.dtype}, not torch.float32: is to_tensor missing?"
     assert labels.dtype == torch.int64, f"labels are {labels.dtype}; cross_entropy wants class numbers, torch.int64"
-    assert labels.min() >= 0 and labels.max() <= 9, "labels must be class numbers from 0 to 9"
-
-
-@each_split
-def test_normalization_is_applied_exactly_once(split, splits):
-    mean, std = splits[split][0].mean(), splits[split][0].std()
+    assert set(labels.tolist()) == set(range(10)), "labels must be the class numbers from 0 to 9"
+    mean, std = images.mean(), images.std()
     assert abs(mean) < 0.05 and abs(std - 1) < 0.05, (
         f"the {split} split has mean {mean:.2f} and standard deviation {std:.2f}, not 0 and 1. Normalize once, with the "
         "training set's own constants; 0.5 and 0.5 would train, too, but are another dataset's. (-0.4 and 3.2: normalized "
@@ -66,20 +60,18 @@ def test_flatten_goes_row_by_row():
     picture = Image.new("L", (28, 28))
     picture.putpixel((5, 3), 255)  # column 5 of row 3
     flat = common.transform(picture)
-    assert flat.shape == (784,), f"transform makes {tuple(flat.shape)} of one picture, not (784,): look at flatten"
-    assert flat.argmax() == 89, f"the pixel of row 3, column 5 went to {flat.argmax()}, not to 3 * 28 + 5 = 89: is it turned?"
+    assert flat.shape == (784,) and flat.argmax() == 89, (
+        f"transform makes {tuple(flat.shape)} of one picture, and the pixel of row 3, column 5 goes to {flat.argmax()}; it should "
+        "be (784,) and 3 * 28 + 5 = 89. Look at flatten: is it missing, or the picture turned?")
 
 
-def test_training_digits_come_in_a_new_order_each_epoch(raw):
-    training_loader, _ = common.training_loaders()
+def test_training_digits_come_in_a_new_order_each_epoch_and_the_others_in_a_fixed_one(splits, raw):
+    training_loader, validation_loader = common.training_loaders()
     first, second = [raw["training"].find(gather(training_loader)[0]) for _ in range(2)]
     assert (first.diff() < 0).float().mean() > 0.3, "training digits come in the file's order: shuffle the training loader"
     assert not torch.equal(first, second), "two epochs have the same order: let the sampler shuffle anew in each epoch"
     assert torch.equal(first.sort().values, second.sort().values), "each epoch must show the same digits"
-
-
-def test_validation_and_test_digits_keep_their_order(splits):
-    for split, loader in [("validation", common.training_loaders()[1]), ("test", common.test_loader())]:
+    for split, loader in [("validation", validation_loader), ("test", common.test_loader())]:
         assert torch.equal(gather(loader)[1], splits[split][1]), f"the {split} loader must give the same order every time"
 
 

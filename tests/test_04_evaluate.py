@@ -43,17 +43,12 @@ def test_accuracy_and_loss_count_digits_not_batches(known_case):
         "size, and leave out no batch")
 
 
-def test_evaluation_switches_dropout_and_batch_norm_off(known_case):
+def test_evaluation_switches_dropout_batch_norm_and_gradients_off(known_case):
     shaky = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(784), FirstTen()).train()
     share = common.evaluate(shaky, known_case)[1]
     assert not shaky[2].training_seen and share == pytest.approx(0.7) and shaky[1].num_batches_tracked == 0, \
         "evaluate must call network.eval() before it counts: dropout blurs the answers, batch norm reckons with the batch"
-
-
-def test_evaluation_tracks_no_gradients(known_case):
-    network = FirstTen()
-    common.evaluate(network, known_case)
-    assert not network.gradients_seen, "evaluation tracks gradients: put it under torch.no_grad()"
+    assert not shaky[2].gradients_seen, "evaluation tracks gradients: put it under torch.no_grad()"
 
 
 def test_the_first_network_reaches_the_threshold(raw):
@@ -116,13 +111,9 @@ def test_the_printed_test_accuracy_was_computed(labels, course, false_run, print
         "accuracy'. Is it computed in this run, over all test digits?")
 
 
-def test_the_tuned_network_passes_and_beats_the_first(course, printed, sample_test):
+def test_the_tuned_network_passes_and_beats_the_first_and_three_figures_are_drawn(course, printed, sample_test):
     printed(4)
+    check_figures(course, "04_*.png", 3)
     first, tuned = [accuracy(load(course, name)[0], *sample_test) for name in ("first_network.pt", "tuned_network.pt")]
     assert tuned >= PASS, f"the tuned network reads {tuned:.1%} of the sample's test digits; the pass mark is {PASS:.0%}"
     assert tuned > first, f"tuning made it worse: {first:.1%} before, {tuned:.1%} after. Is the best candidate picked and saved?"
-
-
-def test_the_script_draws_three_figures(course, printed):
-    printed(4)
-    check_figures(course, "04_*.png", 3)

@@ -7,7 +7,7 @@ import numpy
 import pytest
 import torch
 from conftest import ROOT, accuracy, check_figures, finish, load, start
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +25,9 @@ def test_the_file_holds_a_trained_network_and_says_how_good_it_is(saved, sample_
         f"the file says {facts['test_accuracy']:.2%}, the network reads {share:.2%}: compute it, do not type it in"
 
 
-def test_a_new_process_gets_the_same_logits_to_the_last_bit(course, saved):
-    program = ("import torch, common; batch = next(iter(common.test_loader()))[0]; torch.set_grad_enabled(False); "
-               "saved, loaded = [common.load_network(name, '')[0](batch) for name in ('tuned_network.pt', 'digits.pt')]; "
-               "print('the same:', torch.equal(saved, loaded))")
-    assert "the same: True" in finish(start(course, "-c", program)), \
+def test_the_file_gives_the_same_logits_as_the_tuned_network_to_the_last_bit(course, saved, sample_test):
+    logits, again = [network(sample_test[0]) for network in (load(course, "tuned_network.pt")[0], saved[0])]
+    assert torch.equal(logits, again), \
         "digits.pt gives other logits than tuned_network.pt: save all weights, and load them strictly into the same network"
 
 
@@ -62,27 +60,19 @@ def enlarged(digit, factor=8):
     return ImageOps.invert(ImageOps.expand(digit.resize((28 * factor, 28 * factor), Image.BICUBIC), 5 * factor))
 
 
-def on_shaded_paper(digit):
-    return Image.fromarray((numpy.asarray(enlarged(digit)) / 255 * numpy.linspace(150, 235, 304)).astype(numpy.uint8))
-
-
-def transparent(digit):
-    picture = Image.new("RGBA", (304, 304), "navy")
-    picture.putalpha(ImageOps.invert(enlarged(digit)))
-    return picture
-
-
+DARK = Image.new("L", (304, 304), 20)
+SHADED = Image.linear_gradient("L").resize((304, 304)).point(lambda value: 150 + value // 3)
 TURNED = Image.Exif()
 TURNED[0x0112] = 6  # "turn by 90 degrees to the right for viewing", as phones write
 
-DISGUISES = {  # name: (picture, what else to write into the file)
+DISGUISES = {
     "untouched.png": lambda digit: digit,
     "enlarged.png": enlarged,
     "light on dark.png": lambda digit: ImageOps.invert(enlarged(digit)),
     "red on yellow.png": lambda digit: ImageOps.colorize(enlarged(digit), "darkred", "khaki"),
     "off centre.png": lambda digit: ImageOps.expand(enlarged(digit), (0, 300, 500, 20), fill=255),
-    "shaded paper.png": on_shaded_paper,
-    "transparent.png": transparent,
+    "shaded paper.png": lambda digit: ImageChops.multiply(enlarged(digit), SHADED),
+    "transparent.png": lambda digit: Image.merge("LA", [DARK, ImageOps.invert(enlarged(digit))]),
     "turned by EXIF.jpg": lambda digit: enlarged(digit).rotate(90, expand=True),
     "strong JPEG.jpg": lambda digit: enlarged(digit, 20),
     "16 bits.png": lambda digit: Image.fromarray(numpy.asarray(enlarged(digit)).astype(numpy.uint16) * 257),
@@ -105,31 +95,27 @@ def read(course, saved, tmp_path_factory):
     return right
 
 
-@pytest.mark.parametrize("disguise", DISGUISES)
-def test_a_disguised_digit_is_still_read(disguise, read):
-    assert read[disguise] >= 9, (f"{read[disguise]} of 10 digits are read right when disguised as: {disguise}. Is the picture "
-                                 "cut out like MNIST's digits, light on dark, and put through common.transform?")
-
-
-def test_nearly_all_disguised_digits_are_read_and_drawn(course, read):
-    assert sum(read.values()) >= 95, f"{sum(read.values())} of 100 disguised digits are read right; 95 are asked for"
+def test_digits_in_disguise_are_still_read_and_drawn(read, course):
+    assert min(read.values()) >= 9 and sum(read.values()) >= 95, (
+        f"of 10 digits in each disguise, so many are read right: {read}. Is the picture cut out like MNIST's digits, light "
+        "on dark, and put through common.transform?")
     check_figures(course, "05_your_digits.png", 1)
 
 
 def test_a_picture_that_cannot_be_read_gets_one_line_and_the_others_are_read(course, saved, tmp_path):
     paper = enlarged(common.DATASET(ROOT / "tests" / "sample", train=False)[0][0])
-    paper.save(tmp_path / "good.png")
-    paper.convert("P").save(tmp_path / "moving.gif", save_all=True, append_images=[Image.new("P", paper.size)])
-    whole = (tmp_path / "good.png").read_bytes()
-    for name, content in {"empty.png": b"", "cut.png": whole[: len(whole) // 2], "text.jpg": b"text", "a.pdf": b"%PDF-1.4"}.items():
-        (tmp_path / name).write_bytes(content)
-    (tmp_path / "folder.png").mkdir()
-    two = Image.new("L", (608, 304), 255)
+    two = Image.new("L", (608, 304))
     two.paste(paper, (0, 0))
     two.paste(paper, (304, 0))
-    for name, picture in {"two.png": two, "white.png": Image.new("L", (300, 300), 255), "black.png": Image.new("L", (300, 300)),
-                          "huge.png": Image.new("1", (20_000, 20_000))}.items():
+    pictures = {"good.png": paper, "two.png": two, "white.png": Image.new("L", (300, 300), 255),
+                "black.png": Image.new("L", (300, 300)), "huge.png": Image.new("1", (20_000, 20_000))}
+    for name, picture in pictures.items():
         picture.save(tmp_path / name)
+    paper.convert("P").save(tmp_path / "moving.gif", save_all=True, append_images=[Image.new("P", paper.size)])
+    cut = (tmp_path / "good.png").read_bytes()[:500]
+    for name, content in {"empty.png": b"", "cut.png": cut, "text.jpg": b"text", "a.pdf": b"%PDF-1.4"}.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder.png").mkdir()
     names = [*sorted(path.name for path in tmp_path.iterdir()), "missing.png"]
     process = start(course, "05_save.py", *[str(tmp_path / name) for name in names])
     printed, errors = process.communicate(timeout=100)

@@ -1,13 +1,11 @@
 """Real machines: no network, damaged files, wrong order, Ctrl-C. Nothing that was good may be lost."""
-import functools
 import gzip
-import http.server
+import hashlib
 import signal
-import socket
-import struct
 import sys
 import threading
-from hashlib import md5
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import common
 import pytest
@@ -53,13 +51,12 @@ def test_ctrl_c_is_one_line_and_keeps_the_old_checkpoint(fresh_course):
 
 
 def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(common, "OUTPUTS", tmp_path)
-    (tmp_path / "digits.pt").write_bytes(b"precious")
-
     def full_disk(path, content):
         path.touch()
         raise OSError(28, "No space left on device")
 
+    (tmp_path / "digits.pt").write_bytes(b"precious")
+    monkeypatch.setattr(common, "OUTPUTS", tmp_path)
     monkeypatch.setattr(common.Path, "write_bytes", full_disk)
     with pytest.raises(OSError):
         common.save("digits.pt", lambda file: file.write(b"half of it"))
@@ -67,23 +64,16 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch):
     assert (tmp_path / "digits.pt").read_bytes() == b"precious", "the good file was overwritten by half a file"
 
 
-@pytest.mark.parametrize("disaster", ["NaN in the data", "absurd learning rate"])
-def test_numbers_that_are_none_stop_the_training(disaster):
+@pytest.mark.parametrize("images", [torch.full((8, 784), torch.nan), torch.randn(8, 784)], ids=["NaN in the data", "absurd rate"])
+def test_numbers_that_are_none_stop_the_training(images):
     network = nn.Sequential(nn.Linear(784, 20), nn.ReLU(), nn.Linear(20, 10))
-    images = torch.full((8, 784), float("nan")) if disaster == "NaN in the data" else torch.randn(8, 784)
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e6)
     with pytest.raises(SystemExit, match="no longer a number"):
-        common.train_one_epoch(network, [(images, torch.arange(8))] * 20, optimizer)
+        common.train_one_epoch(network, [(images, torch.arange(8))] * 20, torch.optim.SGD(network.parameters(), lr=1e6))
 
 
-# ---- downloads: a small dataset of four files, and mirrors that misbehave ----------------------------------
-def idx(*shape):
-    return struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape) + bytes(torch.Size(shape).numel())
-
-
-FILES = {f"{part}-{kind}-ubyte": content for part in ("train", "t10k")
-         for kind, content in [("images-idx3", idx(6, 28, 28)), ("labels-idx1", idx(6))]}
-PACKED = {f"{name}.gz": gzip.compress(content) for name, content in FILES.items()}
+# ---- downloads: the sample as the whole dataset, and mirrors that misbehave ---------------------------------
+FILES = {file.name: file.read_bytes() for file in (common.SAMPLE / "MNIST" / "raw").iterdir()}
+PACKED = {f"{name}.gz": gzip.compress(content, compresslevel=1) for name, content in FILES.items()}
 MIRRORS = {
     "good": PACKED,
     "404": {},
@@ -92,44 +82,37 @@ MIRRORS = {
 }
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def mirrors(tmp_path, monkeypatch):
-    """Start mirrors of these kinds, and let common.py know only them"""
-    servers, data = [], tmp_path / "data"
-
-    def begin(*kinds):
-        for kind in kinds:
-            write(tmp_path / kind, MIRRORS[kind])
-            servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path / kind)))
-            threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
-        small = type("MNIST", (common.DATASET,), {
-            "mirrors": [f"http://127.0.0.1:{server.server_port}/" for server in servers],
-            "resources": [(name, md5(content).hexdigest()) for name, content in PACKED.items()]})
-        monkeypatch.setattr(common, "DATASET", small)
-        monkeypatch.setattr(common.datasets, "MNIST", small)
-        return data
-
-    monkeypatch.delenv("DIGITS_SAMPLE", raising=False)
-    monkeypatch.setattr(common, "DATA", data)
-    monkeypatch.setattr(common, "RAW", data / "MNIST" / "raw")
-    monkeypatch.setattr(common, "SIZES", [len(content) for content in FILES.values()])
-    monkeypatch.setattr(common, "data_folder", common.data_folder.__wrapped__)
-    monkeypatch.setattr(socket, "setdefaulttimeout", lambda seconds: None)
-    yield begin
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
 def write(folder, files):
     folder.mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
+
+
+@pytest.fixture
+def mirrors(tmp_path, monkeypatch):
+    """mirrors(kind, ...) lets common.py know only mirrors of these kinds, and returns the folder to download into."""
+    for kind, files in MIRRORS.items():
+        write(tmp_path / kind, files)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def mirrors(*kinds):
+        small = type("MNIST", (common.DATASET,), {
+            "mirrors": [f"http://127.0.0.1:{server.server_port}/{kind.replace(' ', '%20')}/" for kind in kinds],
+            "resources": [(name, hashlib.md5(PACKED[name]).hexdigest()) for name, _ in common.DATASET.resources]})
+        monkeypatch.setattr(common, "DATASET", small)
+        monkeypatch.setattr(common.datasets, "MNIST", small)
+        return tmp_path / "data"
+
+    monkeypatch.delenv("DIGITS_SAMPLE", raising=False)
+    monkeypatch.setattr(common, "DATA", tmp_path / "data")
+    monkeypatch.setattr(common, "RAW", tmp_path / "data" / "MNIST" / "raw")
+    monkeypatch.setattr(common, "SIZES", [len(FILES[name.removesuffix(".gz")]) for name, _ in common.DATASET.resources])
+    monkeypatch.setattr(common, "data_folder", common.data_folder.__wrapped__)
+    monkeypatch.setattr(common.socket, "setdefaulttimeout", lambda seconds: None)
+    yield mirrors
+    server.shutdown()
+    server.server_close()
 
 
 def whole(data):
@@ -137,17 +120,13 @@ def whole(data):
 
 
 @pytest.mark.parametrize("kind", ["404", "login page", "broken off"])
-def test_a_bad_mirror_is_followed_by_the_next(kind, mirrors):
-    data = mirrors(kind, "good")
-    assert common.data_folder() == data and whole(data), "after a bad mirror the good one must be asked"
-
-
-@pytest.mark.parametrize("kind", ["404", "login page", "broken off"])
-def test_without_a_good_mirror_the_sample_is_used_and_nothing_damaged_stays(kind, mirrors, capsys):
+def test_after_a_bad_mirror_the_next_is_asked_and_without_a_good_one_the_sample_is_used(kind, mirrors, capsys):
     data = mirrors(kind)
     assert common.data_folder() == common.SAMPLE
     assert "sample" in capsys.readouterr().out.lower(), "the sample must never be used silently"
     assert not [file for file in data.rglob("*") if file.is_file()], "a damaged download was left in data/"
+    mirrors(kind, "good")
+    assert common.data_folder() == data and whole(data), "after a bad mirror the good one must be asked"
 
 
 def test_the_four_packed_files_put_by_hand_are_enough(mirrors):
