@@ -1,6 +1,6 @@
 """Step 1: what does a computer see when it looks at a handwritten digit?
 
-70,000 digits come from torchvision, become tensors, are normalized and flattened, and are served in batches.
+70,000 digits come from torchvision, become tensors (PyTorch's arrays), are normalized, flattened and put into batches.
 Run it with: python 01_load_data.py
 """
 # %% One digit, as torchvision gives it
@@ -27,11 +27,11 @@ for name, stage in [("tensor", common.to_tensor), ("normalize", common.normalize
           f"{image.mean():6.3f}  {image.std():6.3f}")
 
 # %% Where the two numbers of the normalization come from
-# They are the mean and the standard deviation of all training pixels. The test pixels have no say in them: a test that
-# has lent even its mean is no longer a test.
+# They are the mean and the standard deviation of all training pixels. The test pixels have no say in them, or else they
+# would no longer stand for digits that nobody has seen.
 pixels = raw.data / 255
 print(f"\nMean and standard deviation of all {len(raw):,} training digits: {pixels.mean():.4f} and {pixels.std():.4f}\n"
-      f"In common.py, from MNIST's 60,000: {common.MEAN:.4f} and {common.STD:.4f}")
+      f"In common.py, from all 60,000 of {common.DATASET.__name__}: {common.MEAN:.4f} and {common.STD:.4f}")
 
 # %% Three splits, each for one purpose
 # The training digits are learned from, the validation digits choose between networks, the test digits judge the choice.

@@ -13,9 +13,9 @@ training_loader, _ = common.training_loaders()
 batch, labels = next(iter(training_loader))  # (128, 784)
 pictures = common.inverse_transform(batch)  # (128, 28, 28)
 names = [common.CLASS_NAMES[label] for label in labels]
-print(f"Before: {tuple(batch.shape)} {batch.dtype}, values from {batch.min():.3f} to {batch.max():.3f}, "
+print(f"Rows:     {tuple(batch.shape)} {batch.dtype}, values from {batch.min():.3f} to {batch.max():.3f}, "
       f"{batch.nbytes:,} bytes")
-print(f"After:  {tuple(pictures.shape)} {pictures.dtype}, values from {pictures.min()} to {pictures.max()}, "
+print(f"Restored: {tuple(pictures.shape)} {pictures.dtype}, values from {pictures.min()} to {pictures.max()}, "
       f"{pictures.nbytes:,} bytes")
 
 figure, axes = plt.subplots(4, 8, figsize=(8, 4.8))
@@ -32,7 +32,7 @@ common.save("02_digits.png", figure.savefig)
 # Normalize: paper becomes -0.42 and ink 2.82, so that the inputs have mean 0 and standard deviation 1, the range that
 #   a layer's first random weights are made for. Without it training starts slower, and wants another learning rate.
 # Flatten: the first network's layers take one row of 784 numbers. Without it, the shapes do not fit and PyTorch stops.
-#   The strip in the middle shows the price: which pixels were neighbours is no longer to be seen (step 4 mends that).
+#   The strip in the middle shows the price: what stood above what is no longer to be seen (step 4 mends that).
 raw = common.DATASET(common.data_folder(), train=True)
 raw_picture = raw.data[0]  # (28, 28)
 flat = common.transform(raw[0][0])  # (784,)
@@ -60,17 +60,17 @@ axis.set(title="Every digit is about equally frequent in the training split", yl
 axis.tick_params("x", rotation=common.TILT)
 common.save("02_counts.png", figure.savefig)
 
-# %% Pixel values before and after
+# %% Pixel values, and what the transform makes of them
 # Most pixels are plain paper; the transform shifts and scales the values, and does not change their order.
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.5), sharey=True)
 axes[0].hist(pictures.flatten().numpy(), bins=50)
-axes[0].set(title="before: 0 to 255", xlabel="pixel value", ylabel="number of pixels", yscale="log")
+axes[0].set(title="restored pixels: 0 to 255", xlabel="pixel value", ylabel="number of pixels", yscale="log")
 axes[1].hist(batch.flatten().numpy(), bins=50, color="tab:orange")
-axes[1].set(title=f"after: mean {batch.mean():.2f}, standard deviation {batch.std():.2f}", xlabel="pixel value")
+axes[1].set(title=f"normalized: mean {batch.mean():.2f}, standard deviation {batch.std():.2f}", xlabel="pixel value")
 common.save("02_pixel_values.png", figure.savefig)
 
 # %% The average of each digit
-# Where the average is sharp, people write alike (0, 1, 3); where it is blurred, a network has more to learn (4, 5).
+# Where the average is sharp, people write alike (0, 1, 3); where it is blurred, they do not (4, 5).
 figure, axes = plt.subplots(2, 5, figsize=(8, 3.9))
 for digit, axis in enumerate(axes.flat):
     axis.imshow(raw.data[raw.targets == digit].float().mean(dim=0).numpy())

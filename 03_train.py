@@ -1,6 +1,7 @@
 """Step 3: how does a network learn to read digits?
 
-A network of three hidden layers guesses, is told how wrong it was, and moves its weights a little: that is training.
+A network with three hidden layers (those between input and output) guesses, is told how wrong it was (the loss), and
+moves its weights (the numbers it multiplies by) a little: that is training.
 Run it with: python 03_train.py
 """
 # %% Settings
@@ -12,7 +13,7 @@ import torch
 import common
 
 EPOCHS = 12  # how often every digit is shown; more of them take longer and in the end learn the digits by heart
-LEARNING_RATE = 0.01  # how far a step goes; too small is slow, too large destroys what was learned
+LEARNING_RATE = 0.01  # how far the longest step goes; too small is slow, too large destroys what was learned
 BATCH_SIZE = 128  # digits a step; larger batches make fewer and smoother steps
 
 # %% Digits and network
@@ -20,7 +21,7 @@ torch.manual_seed(common.SEED)
 device = common.choose_device()
 training_loader, validation_loader = common.training_loaders(BATCH_SIZE)
 network = common.first_network().to(device)
-print(network)
+print(network)  # dropout with p=0.0 does nothing; step 4 tries 0.2
 print(f"{sum(weights.numel() for weights in network.parameters()):,} weights\n")
 
 
@@ -38,7 +39,7 @@ def show_probabilities(when):
 show_probabilities("Before")
 
 # %% Training
-# AdamW gives every weight a step length of its own, and keeps weights small that nothing pulls at. The schedule lets
+# AdamW gives every weight a step length of its own, and pulls all of them a little towards 0. The schedule lets
 # the learning rate rise and then fall to zero: first careful, then quick, at last exact. One epoch, line by line, is
 # train_one_epoch in common.py.
 optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1, fused=True)
@@ -72,7 +73,7 @@ common.save("03_loss_curves.png", figure.savefig)
 
 # %% A file for step 4
 if accuracies[-1] < 0.2:
-    raise SystemExit("The network has learned next to nothing and is not saved: lower the learning rate.")
+    raise SystemExit("The network has learned next to nothing and is not saved: change LEARNING_RATE.")
 common.save_network("first_network.pt", network, common.first_network, settings={}, validation_accuracy=accuracies[-1])
 print(f"Validation accuracy {accuracies[-1]:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
 

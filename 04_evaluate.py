@@ -26,18 +26,17 @@ print(f"The first network reads {facts['validation_accuracy']:.2%} of the valida
 def augment(flat, strength=1.0):
     """Turn, slant, stretch and move every digit of a batch at random: (batch, 784) -> (batch, 784)"""
     pictures = flat.view(-1, 1, 28, 28)
-    turn = torch.eye(2) + strength * torch.empty(len(flat), 2, 2).uniform_(-0.2, 0.2)  # or slant, or stretch
+    shape = torch.eye(2) + strength * torch.empty(len(flat), 2, 2).uniform_(-0.2, 0.2)  # close to no change
     move = strength * torch.empty(len(flat), 2, 1).uniform_(-1 / 7, 1 / 7)  # 2 of the 14 pixels from middle to rim
-    source = F.affine_grid(torch.cat([turn, move], dim=2), pictures.shape, align_corners=False)
+    source = F.affine_grid(torch.cat([shape, move], dim=2), pictures.shape, align_corners=False)
     return F.grid_sample(pictures, source, padding_mode="border", align_corners=False).flatten(1)
 
 
 def train(build, settings, learning_rate=0.01, batch_size=128, smoothing=0, augmented=False, epochs=EPOCHS, data=None):
     start = time.perf_counter()
     torch.manual_seed(common.SEED)
-    loader, _ = common.training_loaders(batch_size)
-    if data:  # all of it, with nothing kept aside
-        loader = common.make_loader(data, RandomSampler(data), batch_size)
+    loader = (common.make_loader(data, RandomSampler(data), batch_size) if data  # with nothing kept aside
+              else common.training_loaders(batch_size)[0])
     network = build(**settings).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * len(loader))
@@ -45,14 +44,14 @@ def train(build, settings, learning_rate=0.01, batch_size=128, smoothing=0, augm
         strength = augmented * (1 - epoch / epochs)  # less and less, towards the digits as they are
         batches = ((augment(images, strength), labels) for images, labels in loader) if strength else loader
         loss = common.train_one_epoch(network, batches, optimizer, schedule, smoothing)
-        if epochs > EPOCHS:
+        if data:  # the winner
             print(f"epoch {epoch + 1:2} of {epochs}: training loss {loss:.4f}", flush=True)
     return network, time.perf_counter() - start
 
 
-# %% The table: one change at a time; a row with a + keeps the changes above it
+# %% The table: one change at a time; a row with a + keeps what was added since "convolutions"
 # Each candidate is judged twice: on the validation digits as they are, and on augmented ones, because the network of
-# step 5 will read your handwriting, which is less tidy than MNIST's. (For the last candidate, that is a home match.)
+# step 5 will read your handwriting, which is less tidy than MNIST's. (There, the last candidate has the advantage.)
 _, plain_loader = common.training_loaders()
 torch.manual_seed(common.SEED)
 untidy_loader = [(augment(images), labels) for images, labels in plain_loader]
@@ -105,7 +104,7 @@ axis.set_xticks(classes, names, rotation=common.TILT)
 figure.legend(loc="outside lower center", ncols=2)
 common.save("04_first_against_tuned.png", figure.savefig)
 
-# %% What the tuned network takes for what
+# %% What the tuned network, the last one in the loop above, takes for what
 confusion = (labels * len(classes) + predicted).bincount(minlength=len(classes) ** 2).view(len(classes), -1)
 figure, axis = plt.subplots(figsize=(7, 6.5))
 axis.imshow((confusion - confusion.diag().diag()).numpy(), cmap="Blues", alpha=0.5)  # the mistakes alone
@@ -118,12 +117,12 @@ common.save("04_confusion_matrix.png", figure.savefig)
 
 # %% The mistakes that it was most sure of
 # Would you have read them right? With some of them it is the label that is doubtful.
-surest = (confidence * ~right).topk(min(18, sum(~right))).indices
+surest = (confidence * ~right).topk(min(18, (~right).sum().item())).indices
 pictures = common.inverse_transform(common.digits(train=False).tensors[0])  # (10000, 28, 28)
 figure, axes = plt.subplots(3, 6, figsize=(8, 5.5), subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
 for axis, index in zip(axes.flat, surest):
     axis.imshow(pictures[index].numpy())
-    axis.set_title(f"{names[labels[index]]}\nread as {names[predicted[index]]}\n{confidence[index]:.0%} sure", fontsize=8)
+    axis.set_title(f"{names[labels[index]]}\nread as {names[predicted[index]]}\n{confidence[index]:.0%} sure", size=8)
 figure.suptitle(f"What they are, and what the tuned network took them for: its {len(surest)} surest mistakes")
 common.save("04_mistakes.png", figure.savefig)
 

@@ -33,7 +33,7 @@ if not PICTURES or not file.exists():
           f"The loaded network gives the same logits to the last bit: {torch.equal(again, logits)}\n"
           "\nAnother program in this folder uses the file like this:\n"
           '    network, facts = common.load_network("digits.pt", "05_save.py")\n'
-          "    logits = network(common.transform(picture).unsqueeze(0))  # picture: 28 x 28, light ink on dark paper\n"
+          "    logits = network(common.transform(picture).unsqueeze(0))  # a PIL picture, 28 x 28, light on dark\n"
           "    digit = logits.argmax().item()\n"
           "\nTo read your own handwriting: python 05_save.py photo.jpg scan.png ...")
 
@@ -57,18 +57,19 @@ def read_picture(path):
     picture = (visible if np.mean(visible) < 128 else given).convert("RGB")
     paper = picture.resize((20, 20), Image.Resampling.BOX).filter(ImageFilter.MedianFilter(37)).resize(picture.size)
     ink = np.asarray(ImageChops.difference(picture, paper)).max(axis=2)  # (height, width)
-    full = np.percentile(ink[ink >= ink.max() / 2], 75)
-    grain = min(3 * np.median(ink), full / 4)  # of the paper
+    full = np.percentile(ink[ink >= ink.max() / 2], 75)  # clear ink
+    grain = min(3 * np.median(ink), full / 4)  # weaker than this is the grain of the paper
     if full - grain < 20:
         raise ValueError("there is no ink in it")
     ink = Image.fromarray(np.uint8(255 * ((ink - grain) / (full - grain)).clip(0, 1)))  # 0 is paper, 255 is ink
 
-    # The digit is the largest piece of ink that does not hang at the rim, with others if they are no mere specks.
+    # The digit is the largest piece of ink that does not hang at the rim, with others if they are no mere specks. A
+    # piece that is tall, too, and stands in other columns is another digit.
     mask = ink.reduce(1 + max(ink.size) // 100).point(lambda value: 255 * (value > 50))  # at most 100 x 100
     mask, pieces = mask.filter(ImageFilter.MaxFilter(3)), []  # the filter closes gaps in a stroke
-    while np.any(left := np.array(mask)):
-        ImageDraw.floodfill(mask, tuple(np.argwhere(left)[0, ::-1].tolist()), 0)  # erases one piece of ink
-        pieces.append(left > np.asarray(mask))
+    while np.any(before := np.array(mask)):
+        ImageDraw.floodfill(mask, tuple(np.argwhere(before)[0, ::-1].tolist()), 0)  # erases one piece of ink
+        pieces.append(before > np.asarray(mask))  # what was there before and is no more
     pieces.sort(key=np.sum, reverse=True)
     inside = [piece for piece in pieces if not (piece[[0, -1]].any() or piece[:, [0, -1]].any())]
     if inside and inside[0].sum() > 0.1 * pieces[0].sum():
@@ -88,9 +89,9 @@ def read_picture(path):
         digit = ImageOps.contain(digit, (20, 20))
     weight = np.asarray(digit, dtype=np.float32)
     row, column = [np.average(index + 0.5, weights=weight) for index in np.indices(weight.shape)]
-    picture = Image.new("L", (28, 28))
-    picture.paste(digit, (round(14 - column), round(14 - row)))
-    return given, torch.from_numpy(np.array(picture))
+    result = Image.new("L", (28, 28))
+    result.paste(digit, (round(14 - column), round(14 - row)))
+    return given, torch.from_numpy(np.array(result))
 
 
 # %% Read the pictures, all in one batch

@@ -43,7 +43,9 @@ class Raw:
 
 def gather(loader):
     """All images and labels of a loader, in the order in which it gives them"""
-    images, labels = zip(*loader)
+    batches = list(loader)
+    assert batches, "a loader gives no batch at all: is drop_last on, or its split empty?"
+    images, labels = zip(*batches)
     return torch.cat(images), torch.cat(labels)
 
 
