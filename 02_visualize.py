@@ -66,7 +66,7 @@ figure, axes = plt.subplots(1, 2, figsize=(8, 3.5), sharey=True)
 axes[0].hist(pictures.flatten().numpy(), bins=50)
 axes[0].set(title="restored pixels: 0 to 255", xlabel="pixel value", ylabel="number of pixels", yscale="log")
 axes[1].hist(batch.flatten().numpy(), bins=50, color="tab:orange")
-axes[1].set(title=f"normalized: mean {batch.mean():.2f}, standard deviation {batch.std():.2f}", xlabel="pixel value")
+axes[1].set(title=f"normalized: mean {batch.mean():.2f},\nstandard deviation {batch.std():.2f}", xlabel="pixel value")
 common.save("02_pixel_values.png", figure.savefig)
 
 # %% The average of each digit
