@@ -47,6 +47,8 @@ def test_images_and_labels_have_the_right_shapes_types_and_values(split, splits)
         f"the {split} split has mean {mean:.2f} and standard deviation {std:.2f}, not 0 and 1. Normalize once, with the "
         "training set's own constants; 0.5 and 0.5 would train, too, but are another dataset's. (-0.4 and 3.2: normalized "
         "twice. 0.13 and 0.31: not at all.)")
+    assert images.min().item() == pytest.approx(-common.MEAN / common.STD, abs=1e-3), \
+        f"plain paper is {images.min():.3f} in the {split} split, not (0 - MEAN) / STD: every split needs the same two constants"
 
 
 def test_the_constants_are_those_of_the_training_pixels(raw):

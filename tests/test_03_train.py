@@ -19,10 +19,13 @@ def train(network, digits, optimizer, epochs=1, batch_size=32):
 
 
 def test_the_first_network_returns_ten_logits(digits):
-    output = common.first_network().eval()(digits[0])
+    network = common.first_network().eval()
+    output = network(digits[0])
     assert output.shape == (64, 10), f"64 digits give {tuple(output.shape)}, not (64, 10): one output for each class"
     assert not any(torch.allclose(total.sum(dim=1), torch.ones(64), atol=1e-3) for total in (output, output.exp())), \
         "the network ends with a softmax. Return plain logits: cross_entropy has the softmax in it already."
+    assert torch.equal(output, network(digits[0])), "the same digits get other logits: use nn.Dropout, which eval() switches off"
+    assert output.min() < 0, "no logit is negative: does a ReLU stand after the last layer?"
 
 
 def test_the_first_network_has_two_hidden_layers_with_a_non_linearity_after_each(digits):
