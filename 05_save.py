@@ -84,7 +84,7 @@ def read_picture(path):
     digit = digit.crop(digit.point(lambda value: 255 * (value > 77)).getbbox())  # where there is at least 30 % ink
     if max(digit.size) != 20:  # a digit of MNIST's own size needs no more than its place
         digit = ImageOps.autocontrast(ImageOps.contain(digit, (80, 80)))
-        while np.max(digit.filter(ImageFilter.MinFilter(9))) < 127:  # the strokes of a thin pen would nearly vanish
+        while np.max(digit.filter(ImageFilter.MinFilter(9))) < np.max(digit) / 2:  # a thin pen would nearly vanish
             digit = ImageOps.expand(digit, 1).filter(ImageFilter.MaxFilter(3))
         digit = ImageOps.contain(digit, (20, 20))
     weight = np.asarray(digit, dtype=np.float32)

@@ -6,7 +6,6 @@ import socket
 import sys
 import tempfile
 from functools import cache, partial
-from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
@@ -32,7 +31,9 @@ SIZES = [47_040_016, 60_008, 7_840_016, 10_008]  # bytes of the four unpacked fi
 @cache
 def data_folder():
     """data/, with the digits downloaded if need be; or else the small sample that comes with the course"""
-    trouble = "DIGITS_SAMPLE is set." if os.environ.get("DIGITS_SAMPLE") else download()
+    files = {RAW / Path(name).stem: size for (name, _), size in zip(DATASET.resources, SIZES)}
+    lacking = [file.name for file, size in files.items() if not file.is_file() or file.stat().st_size != size]
+    trouble = "DIGITS_SAMPLE is set." if os.environ.get("DIGITS_SAMPLE") else lacking and download(lacking)
     if trouble and DATASET is not datasets.MNIST:
         raise SystemExit(f"There is no {DATASET.__name__}: {trouble}")
     if trouble:
@@ -41,12 +42,8 @@ def data_folder():
     return SAMPLE if trouble else DATA
 
 
-def download():
-    """See to it that RAW holds the four files whole; what went wrong is returned."""
-    files = {RAW / Path(name).stem: size for (name, _), size in zip(DATASET.resources, SIZES)}
-    lacking = [file.name for file, size in files.items() if not file.is_file() or file.stat().st_size != size]
-    if not lacking:
-        return ""
+def download(lacking):
+    """Fetch and unpack what RAW lacks; what went wrong is returned."""
     print(f"Fetching {DATASET.__name__}; missing or damaged in {RAW}: {', '.join(lacking)}", flush=True)
     socket.setdefaulttimeout(7)  # seconds; without it, a mirror that never answers is waited for without end
     RAW.mkdir(parents=True, exist_ok=True)
@@ -62,7 +59,7 @@ def download():
             else:
                 for file in private.iterdir():
                     os.replace(file, RAW / file.name)
-                return ""
+                return None
     return f"{trouble}to supply it yourself, put its four .gz files into {RAW}."
 
 
@@ -109,7 +106,7 @@ def test_loader():
 def first_network(hidden=(128, 90, 50), dropout=0.0):
     """Each number of a layer is computed from all numbers of the layer before: 784 -> 128 -> 90 -> 50 -> 10"""
     layers = []
-    for inputs, outputs in pairwise([784, *hidden]):
+    for inputs, outputs in zip([784, *hidden], hidden):
         layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]  # sums; 0 where negative; some left out
     return nn.Sequential(*layers, nn.Linear(hidden[-1], len(CLASS_NAMES)))
 
@@ -122,12 +119,10 @@ def tuned_network(width=64, batch_norm=True):
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
         convolution(1, width // 2, kernel_size=5, stride=2),  # -> (batch, 32, 12, 12): a quarter of the work
         convolution(width // 2, width),  # -> (batch, 64, 10, 10)
-        convolution(width, width),  # -> (batch, 64, 8, 8)
-        nn.MaxPool2d(2),  # -> (batch, 64, 4, 4)
+        convolution(width, width), nn.MaxPool2d(2),  # -> (batch, 64, 8, 8) -> (batch, 64, 4, 4)
         convolution(width, 2 * width, padding=1),  # -> (batch, 128, 4, 4)
         convolution(2 * width, 2 * width),  # -> (batch, 128, 2, 2)
-        nn.AdaptiveAvgPool2d(1),  # -> (batch, 128, 1, 1): the mean of each of the 128, instead of one more large layer
-        nn.Flatten(),  # -> (batch, 128)
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # -> (batch, 128): the mean of each, instead of one more large layer
         nn.Linear(2 * width, len(CLASS_NAMES)),
     ).to(memory_format=torch.channels_last)  # the same numbers, in an order 1.2 times as quick on CPUs
 
@@ -199,8 +194,8 @@ def save(name, write):
 
 def save_network(name, network, build, settings, **facts):
     """The weights, and the little that is needed to build a network for them"""
-    facts |= {"network": build.__name__, "settings": settings, "weights": network.state_dict(), "data": data_name()}
-    save(name, partial(torch.save, facts))
+    facts |= {"network": build.__name__, "settings": settings, "weights": network.state_dict()}
+    save(name, partial(torch.save, facts | {"data": [DATASET.__name__, data_folder().name]}))
 
 
 def load_network(name, script, same_data=False):
@@ -214,13 +209,9 @@ def load_network(name, script, same_data=False):
         network.load_state_dict(facts["weights"])
     except Exception as error:  # a damaged file shows in a dozen ways
         raise SystemExit(f"outputs/{name} is damaged or not ours ({type(error).__name__}). Renew it: python {script}")
-    if same_data and facts["data"] != data_name():  # "MNIST from data", or "MNIST from sample"
-        raise SystemExit(f"outputs/{name} was trained on {facts['data']}, not on {data_name()}: run {script} again.")
+    if same_data and facts["data"] != [DATASET.__name__, data_folder().name]:
+        raise SystemExit(f"outputs/{name} was trained on other digits, {' from '.join(facts['data'])}: run {script}.")
     return network, facts
-
-
-def data_name():
-    return f"{DATASET.__name__} from {data_folder().name}"
 
 
 def explain(kind, error, trace):
