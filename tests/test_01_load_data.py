@@ -17,6 +17,7 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation(split
     assert (found >= 0).all(), (f"{(found < 0).sum()} digits of the two splits are not in the training set. Are the rows still "
                                 "whole digits in their pixel order, and do both loaders come from train=True?")
     assert len(found.unique()) == len(found), "some digits are in both splits or twice in one: look at the indices"
+    assert (found[-sizes[1]:].sort().values.diff() > 1).any(), "validation is one block of the training set: split at random"
 
 
 def test_the_test_set_is_complete_and_shares_no_digit_with_training(splits, raw):
