@@ -75,7 +75,8 @@ def test_training_digits_come_in_a_new_order_each_epoch_and_the_others_in_a_fixe
     assert not torch.equal(first, second), "two epochs have the same order: let the sampler shuffle anew in each epoch"
     assert torch.equal(first.sort().values, second.sort().values), "each epoch must show the same digits"
     for split, loader in [("validation", validation_loader), ("test", common.test_loader())]:
-        assert torch.equal(gather(loader)[1], splits[split][1]), f"the {split} loader must give the same order every time"
+        assert torch.equal(gather(loader)[1], splits[split][1]), \
+            f"the {split} loader must give the same digits in the same order every time: seed the split, and do not shuffle here"
 
 
 def test_the_script_shows_sizes_shapes_and_constants(printed):

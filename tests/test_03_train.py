@@ -64,6 +64,7 @@ def test_gradients_do_not_pile_up_from_step_to_step(digits):
 def test_an_epoch_runs_in_training_mode_and_returns_the_mean_loss(digits):
     network = nn.Linear(784, 10).eval()
     loss, = train(network, digits, torch.optim.SGD(network.parameters(), lr=0.0))  # a step length of 0 changes nothing
+    assert not torch.is_tensor(loss), "train_one_epoch returns a tensor that keeps every batch's graph: use loss.item()"
     expected = nn.functional.cross_entropy(network(digits[0]), digits[1]).item()
     assert loss == pytest.approx(expected, abs=1e-3), f"train_one_epoch returns {loss:.3f}, the mean loss is {expected:.3f}"
     assert network.training, "train_one_epoch must call network.train(): evaluation has switched dropout off before"

@@ -97,8 +97,8 @@ def read(course, saved, tmp_path_factory):
 
 def test_digits_in_disguise_are_still_read_and_drawn(read, course):
     assert min(read.values()) >= 9 and sum(read.values()) >= 95, (
-        f"of 10 digits in each disguise, so many are read right: {read}. Is the picture cut out like MNIST's digits, light "
-        "on dark, and put through common.transform?")
+        f"of 10 digits in each disguise, so many are read right: {read}; 9 of each and 95 in all are asked for. Is the picture "
+        "cut out like MNIST's digits, light on dark, centred, and put through common.transform?")
     check_figures(course, "05_your_digits.png", 1)
 
 
