@@ -118,10 +118,10 @@ common.save("04_confusion_matrix.png", figure.savefig)
 # %% The mistakes that it was most sure of
 # Would you have read them right? With some of them it is the label that is doubtful.
 surest = (confidence * ~right).topk(min(18, (~right).sum().item())).indices
-pictures = common.inverse_transform(common.digits(train=False).tensors[0])  # (10000, 28, 28)
+pictures = common.inverse_transform(common.digits(train=False).tensors[0][surest])  # (18, 28, 28)
 figure, axes = plt.subplots(3, 6, figsize=(8, 5.5), subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
-for axis, index in zip(axes.flat, surest):
-    axis.imshow(pictures[index].numpy())
+for axis, picture, index in zip(axes.flat, pictures, surest):
+    axis.imshow(picture.numpy())
     axis.set_title(f"{names[labels[index]]}\nread as {names[predicted[index]]}\n{confidence[index]:.0%} sure", size=8)
 figure.suptitle(f"What they are, and what the tuned network took them for: its {len(surest)} surest mistakes")
 common.save("04_mistakes.png", figure.savefig)

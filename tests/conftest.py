@@ -61,9 +61,9 @@ def splits():
     return {"training": gather(training), "validation": gather(validation), "test": gather(common.test_loader())}
 
 
-def start(folder, *command, **environment):
+def start(folder, *command):
     """Start a script as a user does: a new process in its folder, on the sample; one thread, since some run side by side"""
-    environment = os.environ | {"DIGITS_SAMPLE": "1", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"} | environment
+    environment = os.environ | {"DIGITS_SAMPLE": "1", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
     return subprocess.Popen([sys.executable, *command], cwd=folder, env=environment, text=True, encoding="utf-8",
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
