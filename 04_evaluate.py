@@ -9,8 +9,6 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from torch.nn import functional as F
-from torch.utils.data import RandomSampler
 
 import common
 
@@ -28,14 +26,14 @@ def augment(flat, strength=1.0):
     pictures = flat.view(-1, 1, 28, 28)
     shape = torch.eye(2) + strength * torch.empty(len(flat), 2, 2).uniform_(-0.2, 0.2)  # close to no change
     move = strength * torch.empty(len(flat), 2, 1).uniform_(-1 / 7, 1 / 7)  # 2 of the 14 pixels from middle to rim
-    source = F.affine_grid(torch.cat([shape, move], dim=2), pictures.shape, align_corners=False)
-    return F.grid_sample(pictures, source, padding_mode="border", align_corners=False).flatten(1)
+    source = torch.nn.functional.affine_grid(torch.cat([shape, move], dim=2), pictures.shape, align_corners=False)
+    return torch.nn.functional.grid_sample(pictures, source, padding_mode="border", align_corners=False).flatten(1)
 
 
 def train(build, settings, learning_rate=0.01, batch_size=128, smoothing=0, augmented=False, epochs=EPOCHS, data=None):
     start = time.perf_counter()
     torch.manual_seed(common.SEED)
-    loader = (common.make_loader(data, RandomSampler(data), batch_size) if data  # with nothing kept aside
+    loader = (common.make_loader(data, torch.utils.data.RandomSampler(data), batch_size) if data  # nothing kept aside
               else common.training_loaders(batch_size)[0])
     network = build(**settings).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1, fused=True)

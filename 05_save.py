@@ -87,11 +87,8 @@ def read_picture(path):
         while np.max(digit.filter(ImageFilter.MinFilter(9))) < np.max(digit) / 2:  # a thin pen would nearly vanish
             digit = ImageOps.expand(digit, 1).filter(ImageFilter.MaxFilter(3))
         digit = ImageOps.contain(digit, (20, 20))
-    weight = np.asarray(digit, dtype=np.float32)
-    row, column = [np.average(index + 0.5, weights=weight) for index in np.indices(weight.shape)]
-    result = Image.new("L", (28, 28))
-    result.paste(digit, (round(14 - column), round(14 - row)))
-    return given, torch.from_numpy(np.array(result))
+    top, left = [round(np.average(index + 0.5, weights=digit) - 14) for index in np.indices(np.shape(digit))]
+    return given, torch.from_numpy(np.array(digit.crop((left, top, left + 28, top + 28))))  # 0 all around
 
 
 # %% Read the pictures, all in one batch

@@ -12,8 +12,7 @@ import matplotlib
 import torch
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, SubsetRandomSampler, TensorDataset, random_split
-from torchvision import datasets
-from torchvision.ops import Conv2dNormActivation
+from torchvision import datasets, ops
 from torchvision.transforms import v2
 
 # ---- the dataset: for another one change these two lines --------------------------------------------------
@@ -72,8 +71,7 @@ transform = v2.Compose([to_tensor, normalize, flatten])
 
 def inverse_transform(flat):
     """Back to pixels from 0 to 255: (784,) -> (28, 28); (batch, 784) -> (batch, 28, 28)"""
-    pixels = (flat.unflatten(-1, (28, 28)) * STD + MEAN) * 255
-    return pixels.round().clamp(0, 255).to(torch.uint8)
+    return ((flat.unflatten(-1, (28, 28)) * STD + MEAN) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 # ---- loaders -----------------------------------------------------------------------------------------------
@@ -114,7 +112,7 @@ def first_network(hidden=(128, 90, 50), dropout=0.0):
 def tuned_network(width=64, batch_norm=True):
     """Small windows slide over the picture and know a stroke wherever it stands. Their results are normalized batch
     by batch, which after one epoch raises the validation accuracy from 98.3 to 99.2 %."""
-    convolution = partial(Conv2dNormActivation, padding=0, norm_layer=nn.BatchNorm2d if batch_norm else None)
+    convolution = partial(ops.Conv2dNormActivation, padding=0, norm_layer=nn.BatchNorm2d if batch_norm else None)
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
         convolution(1, width // 2, kernel_size=5, stride=2),  # -> (batch, 32, 12, 12): a quarter of the work
@@ -145,9 +143,8 @@ def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0):
     network.train()  # dropout and batch normalization work differently in training
     losses = []
     for images, labels in loader:
-        images, labels = images.to(device), labels.to(device)
-        logits = network(images)  # (batch, 784) -> (batch, 10)
-        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)  # -log(probability of label)
+        logits = network(images.to(device))  # (batch, 784) -> (batch, 10)
+        loss = nn.functional.cross_entropy(logits, labels.to(device), label_smoothing=smoothing)  # -log(probability)
         optimizer.zero_grad()  # forget the gradients (slopes) of the batch before
         loss.backward()  # how does the loss change with each weight?
         optimizer.step()  # move every weight a little to where the loss is lower

@@ -26,39 +26,12 @@ import common  # noqa: E402  (after the choice of the digits)
 torch.set_num_threads(1)  # small tests gain nothing from more, and wait for each other on a busy machine
 
 
-class Raw:
-    """The digits as they lie on the disk, read by torchvision alone"""
-
-    def __init__(self, train):
-        dataset = common.DATASET(common.data_folder(), train=train)
-        self.labels, self.pixels = dataset.targets, dataset.data.flatten(1)  # (digits,) and (digits, 784)
-        self.number = {digit.tobytes(): number for number, digit in enumerate(self.pixels.numpy())}
-
-    def find(self, images):
-        """Which digits these are, however they were normalized; -1 for one that is not among them"""
-        low, high = images.min(), images.max()
-        pixels = ((images - low) / (high - low) * 255).round().to(torch.uint8).flatten(1)
-        return torch.tensor([self.number.get(digit.tobytes(), -1) for digit in pixels.numpy()])
-
-
 def gather(loader):
     """All images and labels of a loader, in the order in which it gives them"""
     batches = list(loader)
     assert batches, "a loader gives no batch at all: is drop_last on, or its split empty?"
     images, labels = zip(*batches)
     return torch.cat(images), torch.cat(labels)
-
-
-@pytest.fixture(scope="session")
-def raw():
-    training, test = Raw(train=True), Raw(train=False)
-    return {"training": training, "validation": training, "test": test}
-
-
-@pytest.fixture(scope="session")
-def splits():
-    training, validation = common.training_loaders()
-    return {"training": gather(training), "validation": gather(validation), "test": gather(common.test_loader())}
 
 
 def start(folder, *command):

@@ -15,39 +15,34 @@ from torch import nn
 
 
 # ---- wrong order, and things in the way --------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def fresh_course(tmp_path_factory):
-    return copy_course(tmp_path_factory.mktemp("fresh course"))
-
-
-def test_a_script_that_must_stop_says_why_in_a_line(fresh_course):
-    (fresh_course / "outputs").write_text("a file in the place of the folder")
+def test_a_script_that_must_stop_says_why_in_a_line(tmp_path):
+    (copy_course(tmp_path) / "outputs").write_text("a file in the place of the folder")
     needed = {"02_visualize.py": "outputs", "04_evaluate.py": "03_train.py", "05_save.py": "04_evaluate.py"}
-    processes = {script: start(fresh_course, script) for script in needed}
+    processes = {script: start(tmp_path, script) for script in needed}
     for script, process in processes.items():
         printed, errors = process.communicate(timeout=60)
         assert process.returncode == 1, f"{script}: exit code {process.returncode}, not 1:\n{(printed + errors)[-800:]}"
         assert "Traceback" not in errors and len(errors.splitlines()) <= 2, f"not one or two plain lines:\n{errors[-800:]}"
         assert needed[script] in errors, f"{script} must name {needed[script]}, but says: {errors}"
-    (fresh_course / "outputs").unlink()
 
 
-def test_scripts_run_from_another_folder_and_without_warnings(fresh_course, tmp_path):
-    finish(start(tmp_path, "-W", "error", str(fresh_course / "01_load_data.py")))
+def test_scripts_run_from_another_folder_and_without_warnings(course, tmp_path):
+    finish(start(tmp_path, "-W", "error", str(course / "01_load_data.py")))
     assert not list(tmp_path.iterdir()), "a script wrote into the working directory instead of beside itself"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C differently")
-def test_ctrl_c_is_one_line_and_keeps_the_old_checkpoint(fresh_course):
-    (fresh_course / "outputs").mkdir()
-    (fresh_course / "outputs" / "first_network.pt").write_bytes(b"precious")
+def test_ctrl_c_is_one_line_and_keeps_the_old_checkpoint(tmp_path):
+    checkpoint = copy_course(tmp_path) / "outputs" / "first_network.pt"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"precious")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs pytest in the background has it ignored
-    process = start(fresh_course, "-u", "03_train.py")
+    process = start(tmp_path, "-u", "03_train.py")
     next(line for line in process.stdout if line.strip().startswith("1 "))  # the first epoch is over
     process.send_signal(signal.SIGINT)
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in errors and "03_train.py" in printed, printed + errors
-    assert (fresh_course / "outputs" / "first_network.pt").read_bytes() == b"precious", "the old checkpoint is lost"
+    assert checkpoint.read_bytes() == b"precious", "the old checkpoint is lost"
 
 
 def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch):
@@ -77,8 +72,8 @@ PACKED = {f"{name}.gz": gzip.compress(content, compresslevel=1) for name, conten
 MIRRORS = {
     "good": PACKED,
     "404": {},
-    "login page": dict.fromkeys(PACKED, b"<html>Please log in</html>"),
-    "broken off": {name: content[: len(content) // 2] for name, content in PACKED.items()},
+    "login-page": dict.fromkeys(PACKED, b"<html>Please log in</html>"),
+    "broken-off": {name: content[: len(content) // 2] for name, content in PACKED.items()},
 }
 
 
@@ -88,38 +83,34 @@ def write(folder, files):
         (folder / name).write_bytes(content)
 
 
-@pytest.fixture
-def mirrors(tmp_path, monkeypatch):
-    """mirrors(kind, ...) lets common.py know only mirrors of these kinds, and returns the folder to download into."""
-    for kind, files in MIRRORS.items():
-        write(tmp_path / kind, files)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path))
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def mirrors(*kinds):
-        small = type("MNIST", (common.DATASET,), {
-            "mirrors": [f"http://127.0.0.1:{server.server_port}/{kind.replace(' ', '%20')}/" for kind in kinds],
-            "resources": [(name, hashlib.md5(PACKED[name]).hexdigest()) for name, _ in common.DATASET.resources]})
-        monkeypatch.setattr(common, "DATASET", small)
-        monkeypatch.setattr(common.datasets, "MNIST", small)
-        return tmp_path / "data"
-
-    monkeypatch.delenv("DIGITS_SAMPLE", raising=False)
-    monkeypatch.setattr(common, "DATA", tmp_path / "data")
-    monkeypatch.setattr(common, "RAW", tmp_path / "data" / "MNIST" / "raw")
-    monkeypatch.setattr(common, "SIZES", [len(FILES[name.removesuffix(".gz")]) for name, _ in common.DATASET.resources])
-    monkeypatch.setattr(common, "data_folder", common.data_folder.__wrapped__)
-    monkeypatch.setattr(common.socket, "setdefaulttimeout", lambda seconds: None)
-    yield mirrors
-    server.shutdown()
-    server.server_close()
-
-
 def whole(data):
     return all((data / "MNIST" / "raw" / name).read_bytes() == content for name, content in FILES.items())
 
 
-@pytest.mark.parametrize("kind", ["404", "login page", "broken off"])
+@pytest.fixture
+def mirrors(tmp_path, monkeypatch):
+    """mirrors(kind, ...) lets torchvision know only mirrors of these kinds, and returns the folder to download into."""
+    for kind, files in MIRRORS.items():
+        write(tmp_path / kind, files)
+    resources = [(name, hashlib.md5(PACKED[name]).hexdigest()) for name, _ in common.DATASET.resources]
+    monkeypatch.setattr(common.DATASET, "resources", resources)
+    monkeypatch.setattr(common, "SIZES", [len(FILES[name.removesuffix(".gz")]) for name, _ in resources])
+    monkeypatch.setattr(common, "DATA", tmp_path / "data")
+    monkeypatch.setattr(common, "RAW", tmp_path / "data" / "MNIST" / "raw")
+    monkeypatch.setattr(common, "data_folder", common.data_folder.__wrapped__)  # without its memory
+    monkeypatch.delenv("DIGITS_SAMPLE", raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path)) as server:
+        def mirrors(*kinds):
+            addresses = [f"http://127.0.0.1:{server.server_port}/{kind}/" for kind in kinds]
+            monkeypatch.setattr(common.DATASET, "mirrors", addresses)
+            return tmp_path / "data"
+
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield mirrors
+        server.shutdown()
+
+
+@pytest.mark.parametrize("kind", ["404", "login-page", "broken-off"])
 def test_after_a_bad_mirror_the_next_is_asked_and_without_a_good_one_the_sample_is_used(kind, mirrors, capsys):
     data = mirrors(kind)
     assert common.data_folder() == common.SAMPLE
