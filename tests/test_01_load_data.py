@@ -8,18 +8,25 @@ from PIL import Image
 each_split = pytest.mark.parametrize("split", ["training", "validation", "test"])
 
 
-# The digits as they lie on the disk, read by torchvision alone: first the training set, then the test set
-RAW = [common.DATASET(common.data_folder(), train=train) for train in (True, False)]
-LABELS = torch.cat([dataset.targets for dataset in RAW])
-NUMBER = {digit.numpy().tobytes(): number for number, digit in enumerate(torch.cat([dataset.data for dataset in RAW]))}
-TRAINING = len(RAW[0])
+class Raw:
+    """The digits as they lie on the disk, read by torchvision alone: first the training set, then the test set"""
+
+    def __init__(self):
+        self.training, test = [common.DATASET(common.data_folder(), train=train) for train in (True, False)]
+        self.labels = torch.cat([self.training.targets, test.targets])
+        digits = torch.cat([self.training.data, test.data]).numpy()
+        self.number = {digit.tobytes(): number for number, digit in enumerate(digits)}
+
+    def find(self, images):
+        """Which digits these are, however they were normalized; -1 for one that is none of them"""
+        low, high = images.min(), images.max()
+        pixels = ((images - low) / (high - low) * 255).round().to(torch.uint8).numpy()
+        return torch.tensor([self.number.get(digit.tobytes(), -1) for digit in pixels])
 
 
-def find(images):
-    """Which digits these are, however they were normalized; -1 for one that is none of them"""
-    low, high = images.min(), images.max()
-    pixels = ((images - low) / (high - low) * 255).round().to(torch.uint8)
-    return torch.tensor([NUMBER.get(digit.numpy().tobytes(), -1) for digit in pixels])
+@pytest.fixture(scope="module")
+def raw():
+    return Raw()
 
 
 @pytest.fixture(scope="module")
@@ -28,31 +35,31 @@ def splits():
     return {"training": gather(training), "validation": gather(validation), "test": gather(common.test_loader())}
 
 
-def test_every_training_digit_is_in_exactly_one_of_training_and_validation(splits):
-    training, validation = [find(splits[split][0]) for split in ("training", "validation")]
+def test_every_training_digit_is_in_exactly_one_of_training_and_validation(splits, raw):
+    size, (training, validation) = len(raw.training), [raw.find(splits[split][0]) for split in ("training", "validation")]
     found = torch.cat([training, validation])
-    assert len(found) == TRAINING and 0.04 < len(validation) / TRAINING < 0.25, (
-        f"training and validation have {len(training)} and {len(validation)} digits; together they must be the {TRAINING} of the "
+    assert len(found) == size and 0.04 < len(validation) / size < 0.25, (
+        f"training and validation have {len(training)} and {len(validation)} digits; together they must be the {size} of the "
         "training set, 1 of 12 for validation. Look at training_loaders, and for a drop_last or train=False.")
-    assert (found >= 0).all() and (found < TRAINING).all(), (
-        f"{((found < 0) | (found >= TRAINING)).sum()} digits of the two splits are not in the training set. Are the rows still "
+    assert (found >= 0).all() and (found < size).all(), (
+        f"{((found < 0) | (found >= size)).sum()} digits of the two splits are not in the training set. Are the rows still "
         "whole digits in their pixel order, and do both loaders come from train=True?")
-    assert len(found.unique()) == TRAINING, "some digits are in both splits or twice in one: look at the indices"
+    assert len(found.unique()) == size, "some digits are in both splits or twice in one: look at the indices"
     assert (validation.sort().values.diff() > 1).any(), "validation is one block of the training set: split at random"
 
 
-def test_the_test_set_is_complete_and_shares_no_digit_with_training(splits):
-    found = find(splits["test"][0])
-    assert not ((found >= 0) & (found < TRAINING)).any(), "test_loader() gives training digits: train=False forgotten?"
-    assert torch.equal(found.sort().values, torch.arange(TRAINING, len(LABELS))), \
+def test_the_test_set_is_complete_and_shares_no_digit_with_training(splits, raw):
+    size, found = len(raw.training), raw.find(splits["test"][0])
+    assert not ((found >= 0) & (found < size)).any(), "test_loader() gives training digits: train=False forgotten?"
+    assert torch.equal(found.sort().values, torch.arange(size, len(raw.labels))), \
         "test_loader() must give every digit of the test set once: look for train=True, drop_last, or a sampler"
 
 
 @each_split
-def test_labels_still_belong_to_their_images(split, splits):
+def test_labels_still_belong_to_their_images(split, splits, raw):
     images, labels = splits[split]
-    found = find(images)
-    wrong = (LABELS[found] != labels)[found >= 0].sum()
+    found = raw.find(images)
+    wrong = (raw.labels[found] != labels)[found >= 0].sum()
     assert wrong == 0, (f"{wrong} of the {len(labels)} labels in the {split} split are not those of their images: images and "
                         "labels must be shuffled and split together")
 
@@ -72,8 +79,8 @@ def test_images_and_labels_have_the_right_shapes_types_and_values(split, splits)
         f"plain paper is {images.min():.3f} in the {split} split, not (0 - MEAN) / STD: every split needs the same two constants"
 
 
-def test_the_constants_are_those_of_the_training_pixels():
-    pixels = RAW[0].data / 255
+def test_the_constants_are_those_of_the_training_pixels(raw):
+    pixels = raw.training.data / 255
     mean, std = pixels.mean().item(), pixels.std().item()
     assert (common.MEAN, common.STD) == pytest.approx((mean, std), abs=0.002), \
         f"MEAN and STD are {common.MEAN} and {common.STD}, those of the training pixels {mean:.4f} and {std:.4f}: swapped?"
@@ -84,13 +91,13 @@ def test_flatten_goes_row_by_row():
     picture.putpixel((5, 3), 255)  # column 5 of row 3
     flat = common.transform(picture)
     assert flat.shape == (784,) and flat.argmax() == 89, (
-        f"transform makes {tuple(flat.shape)} of one picture, and the pixel of row 3, column 5 goes to {flat.argmax()}; it should "
-        "be (784,) and 3 * 28 + 5 = 89. Look at flatten: is it missing, or the picture turned?")
+        f"transform makes {tuple(flat.shape)} of one picture, and the pixel of row 3, column 5 goes to {flat.argmax()}; that "
+        "should be (784,) and 3 * 28 + 5 = 89. Look at flatten: is it missing, or the picture turned?")
 
 
-def test_training_digits_come_in_a_new_order_each_epoch_and_the_others_in_a_fixed_one(splits):
+def test_training_digits_come_in_a_new_order_each_epoch_and_the_others_in_a_fixed_one(splits, raw):
     training_loader, validation_loader = common.training_loaders()
-    first, second = [find(gather(training_loader)[0]) for _ in range(2)]
+    first, second = [raw.find(gather(training_loader)[0]) for _ in range(2)]
     assert (first.diff() < 0).float().mean() > 0.3, "training digits come in the file's order: shuffle the training loader"
     assert not torch.equal(first, second), "two epochs have the same order: let the sampler shuffle anew in each epoch"
     assert torch.equal(first.sort().values, second.sort().values), "each epoch must show the same digits"

@@ -81,8 +81,8 @@ def test_several_settings_were_really_tried_and_the_best_was_taken(course, print
     table = printed(4).lower().split("test accuracy")[0].replace(",", "").splitlines()
     shares = {line: re.findall(r"(\d+\.\d+) ?%", line) for line in table if not line.endswith((".", "?", ":"))}  # no sentences
     rows = {line: float(share[-1]) for line, share in shares.items() if share}
-    assert len(rows) >= 7, (f"{len(rows)} rows with a validation accuracy in % stand before the words 'Test accuracy'; at least 7 "
-                            "are asked for, and the test digits have no place in the table")
+    assert len(rows) >= 7, (f"{len(rows)} rows with a validation accuracy in % stand before the words 'Test accuracy'; at least "
+                            "7 are asked for, and the test digits have no place in the table")
     assert len({*rows.values()}) >= 4, "the candidates have (nearly) all the same accuracy: are their settings used?"
     weights = sum(weight.numel() for weight in load(course, "tuned_network.pt")[0].parameters())
     mine = [share for line, share in rows.items() if re.search(rf"\b{weights}\b", line)]

@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import common
 import pytest
 import torch
-from conftest import copy_course, finish, start
+from conftest import ROOT, copy_course, finish, start
 from torch import nn
 
 
@@ -67,7 +67,7 @@ def test_numbers_that_are_none_stop_the_training(images):
 
 
 # ---- downloads: the sample as the whole dataset, and mirrors that misbehave ---------------------------------
-FILES = {file.name: file.read_bytes() for file in (common.SAMPLE / "MNIST" / "raw").iterdir()}
+FILES = {file.name: file.read_bytes() for file in (ROOT / "tests" / "sample" / "MNIST" / "raw").iterdir()}
 PACKED = {f"{name}.gz": gzip.compress(content, compresslevel=1) for name, content in FILES.items()}
 MIRRORS = {
     "good": PACKED,
