@@ -18,8 +18,8 @@ image, label = raw[0]
 print(f"One item: a PIL picture of {image.size} pixels in mode {image.mode!r}, and its label, {label}\n")
 
 # %% The same digit after each stage of the transform
-# Mode "L" means one byte a pixel: 0 is black paper, 255 is white ink (figures show it the other way
-# round). A network wants decimals around zero in a row.
+# Mode "L" means one byte a pixel: 0 is black paper, 255 is white ink (the figures of steps 2 and 4 show it the other
+# way round). A network wants decimals around zero, all in one row.
 print("stage       shape          dtype     min     max    mean  standard deviation")
 for name, stage in [("tensor", common.to_tensor), ("normalize", common.normalize), ("flatten", common.flatten)]:
     image = stage(image)
@@ -47,7 +47,7 @@ for name, loader in [("training", training_loader), ("validation", validation_lo
 images, labels = next(iter(training_loader))
 print(f"\nOne batch: images {tuple(images.shape)} of {images.dtype}, labels {tuple(labels.shape)} of {labels.dtype}")
 
-# %% Why the digits are transformed once and not in every epoch
+# %% Why the digits are transformed once and not in every epoch (an epoch is one pass over all training digits)
 # torchvision's usual way opens every digit as a picture and transforms it anew whenever it is asked for. Ours does the
 # same arithmetic once for all digits, and then only cuts out batches.
 usual_way = transforms.Compose([transforms.ToTensor(), transforms.Normalize(common.MEAN, common.STD), nn.Flatten(0)])

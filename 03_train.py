@@ -1,7 +1,7 @@
 """Step 3: how does a network learn to read digits?
 
 A network with three hidden layers (those between input and output) guesses, is told how wrong it was (the loss), and
-moves its weights (the numbers it multiplies by) a little: that is training.
+moves its weights (the numbers it multiplies by and those it adds) a little: that is training.
 Run it with: python 03_train.py
 """
 # %% Settings
@@ -13,7 +13,7 @@ import torch
 import common
 
 EPOCHS = 12  # how often every digit is shown; more of them take longer and in the end learn the digits by heart
-LEARNING_RATE = 0.01  # how far the longest step goes; too small is slow, too large destroys what was learned
+LEARNING_RATE = 0.01  # scale of a step, at its highest; too small is slow, too large destroys what was learned
 BATCH_SIZE = 128  # digits a step; larger batches make fewer and smoother steps
 
 # %% Digits and network
@@ -21,7 +21,7 @@ torch.manual_seed(common.SEED)
 device = common.choose_device()
 training_loader, validation_loader = common.training_loaders(BATCH_SIZE)
 network = common.first_network().to(device)
-print(network)  # dropout with p=0.0 does nothing; step 4 tries 0.2
+print(network)  # Linear: weighted sums; ReLU: negative ones become 0; Dropout: leaves out a share p (here none)
 print(f"{sum(weights.numel() for weights in network.parameters()):,} weights\n")
 
 
@@ -39,9 +39,9 @@ def show_probabilities(when):
 show_probabilities("Before")
 
 # %% Training
-# AdamW gives every weight a step length of its own, and pulls all of them a little towards 0. The schedule lets
-# the learning rate rise and then fall to zero: first careful, then quick, at last exact. One epoch, line by line, is
-# train_one_epoch in common.py.
+# AdamW gives every weight a step length of its own, and pulls all of them a little towards 0. The schedule sets its
+# learning rate anew for each batch; it rises to LEARNING_RATE and falls to nearly 0: first careful, then quick, at last
+# exact. One epoch, line by line, is train_one_epoch in common.py.
 optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1, fused=True)
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=EPOCHS * len(training_loader))
 training_losses, validation_losses, accuracies = [], [], []

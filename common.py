@@ -97,30 +97,30 @@ def training_loaders(batch_size=128):
 
 def test_loader():
     """The test digits; they choose nothing."""
-    return make_loader(digits(train=False), range(len(digits(train=False))), 1000)
+    return make_loader(digits(train=False), range(len(digits(train=False))), 500)
 
 
 # ---- networks: (batch, 784) pixels in, (batch, 10) logits out ----------------------------------------------
 def first_network(hidden=(128, 90, 50), dropout=0.0):
     """Each number of a layer is computed from all numbers of the layer before: 784 -> 128 -> 90 -> 50 -> 10"""
     layers = []
-    for inputs, outputs in zip([784, *hidden], hidden):
+    for inputs, outputs in zip([784, *hidden], hidden):  # (784, 128), (128, 90), (90, 50)
         layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]  # sums; 0 where negative; some left out
     return nn.Sequential(*layers, nn.Linear(hidden[-1], len(CLASS_NAMES)))
 
 
 def tuned_network(width=64, batch_norm=True):
-    """Small windows slide over the picture and know a stroke wherever it stands. Their results are normalized batch
-    by batch, which after one epoch raises the validation accuracy from 98.3 to 99.2 %."""
-    convolution = partial(ops.Conv2dNormActivation, padding=0, norm_layer=nn.BatchNorm2d if batch_norm else None)
+    """Small windows (3 x 3 pixels, unless stated) slide over the picture and know a stroke wherever it stands. A block
+    is such a convolution, batch normalization (98.3 -> 99.2 % validation accuracy after one epoch) and ReLU."""
+    block = partial(ops.Conv2dNormActivation, padding=0, norm_layer=nn.BatchNorm2d if batch_norm else None)
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
-        convolution(1, width // 2, kernel_size=5, stride=2),  # -> (batch, 32, 12, 12): a quarter of the work
-        convolution(width // 2, width),  # -> (batch, 64, 10, 10)
-        convolution(width, width), nn.MaxPool2d(2),  # -> (batch, 64, 8, 8) -> (batch, 64, 4, 4)
-        convolution(width, 2 * width, padding=1),  # -> (batch, 128, 4, 4)
-        convolution(2 * width, 2 * width),  # -> (batch, 128, 2, 2)
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # -> (batch, 128): the mean of each, instead of one more large layer
+        block(1, width // 2, kernel_size=5, stride=2),  # -> (batch, 32, 12, 12): a quarter of the work
+        block(width // 2, width),  # -> (batch, 64, 10, 10)
+        block(width, width), nn.MaxPool2d(2),  # -> (batch, 64, 8, 8) -> (batch, 64, 4, 4)
+        block(width, 2 * width, padding=1),  # -> (batch, 128, 4, 4)
+        block(2 * width, 2 * width),  # -> (batch, 128, 2, 2)
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(),  # -> (batch, 128): the mean of each 2 x 2, not one more large layer
         nn.Linear(2 * width, len(CLASS_NAMES)),
     ).to(memory_format=torch.channels_last)  # the same numbers, in an order 1.2 times as quick on CPUs
 
@@ -144,10 +144,10 @@ def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0):
     losses = []
     for images, labels in loader:
         logits = network(images.to(device))  # (batch, 784) -> (batch, 10)
-        loss = nn.functional.cross_entropy(logits, labels.to(device), label_smoothing=smoothing)  # -log(probability)
+        loss = nn.functional.cross_entropy(logits, labels.to(device), label_smoothing=smoothing)  # mean -log p(label)
         optimizer.zero_grad()  # forget the gradients (slopes) of the batch before
-        loss.backward()  # how does the loss change with each weight?
-        optimizer.step()  # move every weight a little to where the loss is lower
+        loss.backward()  # how does the loss change with each weight? The answers go into each weight's .grad
+        optimizer.step()  # reads .grad, and moves every weight a little to where the loss is lower
         if schedule:
             schedule.step()  # the learning rate of the next batch
         losses.append(loss.item())
@@ -161,8 +161,8 @@ def predict(network, loader):
     """The logits (digits, 10) of all digits of a loader, and their labels (digits,)"""
     device = next(network.parameters()).device
     network.eval()  # dropout off, batch normalization fixed
-    logits, labels = zip(*[(network(images.to(device)).cpu(), labels) for images, labels in loader])
-    return torch.cat(logits), torch.cat(labels)
+    batches = [(network(images.to(device)).cpu(), labels) for images, labels in loader]
+    return [torch.cat(parts) for parts in zip(*batches)]  # zip(*...): from pairs to all logits, and all labels
 
 
 def evaluate(network, loader):

@@ -107,6 +107,7 @@ def accuracy(network, images, labels):
 def check_figures(course, pattern, number):
     figures = list((course / "outputs").glob(pattern))
     assert len(figures) >= number, f"outputs/ has {len(figures)} figures {pattern}, {number} are asked for: save them there"
+    assert len({figure.read_bytes() for figure in figures}) == len(figures), f"two of the figures {pattern} are the same"
     for figure in figures:
         ink = (numpy.asarray(Image.open(figure).convert("L")) < 230).mean()  # the share of pixels that are not white
         assert ink > 0.03, f"{figure.name} is (nearly) blank: draw first and save then"

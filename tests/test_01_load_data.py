@@ -45,7 +45,9 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation(split
         f"{((found < 0) | (found >= size)).sum()} digits of the two splits are not in the training set. Are the rows still "
         "whole digits in their pixel order, and do both loaders come from train=True?")
     assert len(found.unique()) == size, "some digits are in both splits or twice in one: look at the indices"
-    assert (validation.sort().values.diff() > 1).any(), "validation is one block of the training set: split at random"
+    shares = raw.labels[validation].bincount(minlength=10) / raw.labels[:size].bincount(minlength=10)
+    assert (validation.sort().values.diff() > 1).any() and shares.min() > shares.max() / 3, \
+        "validation is one block of the training set, or has other digits than training: split at random"
 
 
 def test_the_test_set_is_complete_and_shares_no_digit_with_training(splits, raw):

@@ -31,6 +31,7 @@ def test_the_inverse_restores_one_picture_exactly(number, batch):
 def test_the_inverse_restores_a_batch_exactly(batch):
     kept, restored = batch.clone(), common.inverse_transform(batch)
     assert restored.shape == (4, 28, 28), f"a batch of 4 became {tuple(restored.shape)}, not (4, 28, 28)"
+    assert common.inverse_transform(batch[:1]).shape == (1, 28, 28), "a batch of one digit is still a batch: (1, 28, 28)"
     assert torch.equal(restored.long(), PICTURES.long()), \
         "a batch is not restored like single pictures: the inverse must treat each picture by itself"
     assert torch.equal(batch, kept), "the inverse changed its input: compute a new tensor instead of x *= std"

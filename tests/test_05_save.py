@@ -21,7 +21,7 @@ def test_the_file_holds_a_trained_network_and_says_how_good_it_is(saved, sample_
     share = accuracy(network, *sample_test)
     assert share >= 0.9, f"the network in outputs/digits.pt reads {share:.1%} of the test digits: is the trained one saved?"
     assert facts["test_accuracy"] == pytest.approx(share, abs=6e-4), \
-        f"the file says {facts['test_accuracy']:.2%}, the network reads {share:.2%}: compute it, do not type it in"
+        f"the file says {facts['test_accuracy']:.2%}, the network reads {share:.2%}: compute it in this run, over all test digits"
 
 
 def test_the_file_gives_the_same_logits_as_the_tuned_network_to_the_last_bit(course, saved, sample_test):
