@@ -72,7 +72,26 @@ DISGUISES = {
 }
 
 
-def test_digits_in_disguise_are_still_read_and_drawn(course, saved, sample_test, tmp_path):
+@pytest.fixture(scope="module")
+def mixed(course, saved, tmp_path_factory):
+    """Pictures of which two can be read and the others cannot: their names, and step 5, at work on them"""
+    folder = tmp_path_factory.mktemp("mixed")
+    paper = enlarged(common.DATASET(ROOT / "tests" / "sample", train=False)[0][0])
+    pictures = {"good.png": paper, "two.png": Image.fromarray(numpy.hstack([paper, paper])),
+                "white.png": Image.new("L", (300, 300), 255), "black.png": Image.new("L", (300, 300)),
+                "huge.png": Image.new("1", (20_000, 20_000))}
+    for name, picture in pictures.items():
+        picture.save(folder / name)
+    paper.convert("P").save(folder / "moving.gif", save_all=True, append_images=[Image.new("P", paper.size)])
+    cut = (folder / "good.png").read_bytes()[:500]
+    for name, content in {"empty.png": b"", "cut.png": cut, "text.jpg": b"text", "a.pdf": b"%PDF-1.4"}.items():
+        (folder / name).write_bytes(content)
+    (folder / "folder.png").mkdir()
+    names = [*sorted(path.name for path in folder.iterdir()), "missing.png"]
+    return names, start(course, "05_save.py", *[str(folder / name) for name in names])
+
+
+def test_digits_in_disguise_are_still_read_and_drawn(course, saved, sample_test, tmp_path, mixed):  # which is read meanwhile
     sample, right = common.DATASET(ROOT / "tests" / "sample", train=False), dict.fromkeys(DISGUISES, 0)
     known = (saved[0](sample_test[0]).argmax(dim=1) == sample_test[1]).nonzero()[:900:90]  # ten, read right without disguise
     for index in known.flatten().tolist():
@@ -88,20 +107,8 @@ def test_digits_in_disguise_are_still_read_and_drawn(course, saved, sample_test,
     check_figures(course, "05_your_digits.png", 1)
 
 
-def test_a_picture_that_cannot_be_read_gets_one_line_and_the_others_are_read(course, saved, tmp_path):
-    paper = enlarged(common.DATASET(ROOT / "tests" / "sample", train=False)[0][0])
-    pictures = {"good.png": paper, "two.png": Image.fromarray(numpy.hstack([paper, paper])),
-                "white.png": Image.new("L", (300, 300), 255), "black.png": Image.new("L", (300, 300)),
-                "huge.png": Image.new("1", (20_000, 20_000))}
-    for name, picture in pictures.items():
-        picture.save(tmp_path / name)
-    paper.convert("P").save(tmp_path / "moving.gif", save_all=True, append_images=[Image.new("P", paper.size)])
-    cut = (tmp_path / "good.png").read_bytes()[:500]
-    for name, content in {"empty.png": b"", "cut.png": cut, "text.jpg": b"text", "a.pdf": b"%PDF-1.4"}.items():
-        (tmp_path / name).write_bytes(content)
-    (tmp_path / "folder.png").mkdir()
-    names = [*sorted(path.name for path in tmp_path.iterdir()), "missing.png"]
-    process = start(course, "05_save.py", *[str(tmp_path / name) for name in names])
+def test_a_picture_that_cannot_be_read_gets_one_line_and_the_others_are_read(mixed):
+    names, process = mixed
     printed, errors = process.communicate(timeout=100)
     assert process.returncode == 1 and "Traceback" not in errors, f"exit code {process.returncode}, not 1:\n{errors[-800:]}"
     for name in names:
