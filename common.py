@@ -92,7 +92,7 @@ def training_loaders(batch_size=128):
     dataset, generator = digits(train=True), torch.Generator().manual_seed(SEED)
     training, validation = random_split(dataset, [11 / 12, 1 / 12], generator)
     shuffled = SubsetRandomSampler(training.indices, generator)
-    return make_loader(dataset, shuffled, batch_size), make_loader(dataset, validation.indices, 1000)
+    return make_loader(dataset, shuffled, batch_size), make_loader(dataset, validation.indices, 500)
 
 
 def test_loader():

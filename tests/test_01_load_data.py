@@ -35,33 +35,38 @@ def splits():
     return {"training": gather(training), "validation": gather(validation), "test": gather(common.test_loader())}
 
 
-def test_every_training_digit_is_in_exactly_one_of_training_and_validation(splits, raw):
-    size, (training, validation) = len(raw.training), [raw.find(splits[split][0]) for split in ("training", "validation")]
-    found = torch.cat([training, validation])
-    assert len(found) == size and 0.04 < len(validation) / size < 0.25, (
+@pytest.fixture(scope="module")
+def found(splits, raw):
+    """The numbers of the digits of each split, as Raw counts them"""
+    return {split: raw.find(images) for split, (images, _) in splits.items()}
+
+
+def test_every_training_digit_is_in_exactly_one_of_training_and_validation(found, raw):
+    size, training, validation = len(raw.training), found["training"], found["validation"]
+    both = torch.cat([training, validation])
+    assert len(both) == size and 0.04 < len(validation) / size < 0.25, (
         f"training and validation have {len(training)} and {len(validation)} digits; together they must be the {size} of the "
         "training set, 1 of 12 for validation. Look at training_loaders, and for a drop_last or train=False.")
-    assert (found >= 0).all() and (found < size).all(), (
-        f"{((found < 0) | (found >= size)).sum()} digits of the two splits are not in the training set. Are the rows still "
+    assert (both >= 0).all() and (both < size).all(), (
+        f"{((both < 0) | (both >= size)).sum()} digits of the two splits are not in the training set. Are the rows still "
         "whole digits in their pixel order, and do both loaders come from train=True?")
-    assert len(found.unique()) == size, "some digits are in both splits or twice in one: look at the indices"
+    assert len(both.unique()) == size, "some digits are in both splits or twice in one: look at the indices"
     shares = raw.labels[validation].bincount(minlength=10) / raw.labels[:size].bincount(minlength=10)
     assert (validation.sort().values.diff() > 1).any() and shares.min() > shares.max() / 3, \
         "validation is one block of the training set, or has other digits than training: split at random"
 
 
-def test_the_test_set_is_complete_and_shares_no_digit_with_training(splits, raw):
-    size, found = len(raw.training), raw.find(splits["test"][0])
-    assert not ((found >= 0) & (found < size)).any(), "test_loader() gives training digits: train=False forgotten?"
-    assert torch.equal(found.sort().values, torch.arange(size, len(raw.labels))), \
+def test_the_test_set_is_complete_and_shares_no_digit_with_training(found, raw):
+    size, test = len(raw.training), found["test"]
+    assert not ((test >= 0) & (test < size)).any(), "test_loader() gives training digits: train=False forgotten?"
+    assert torch.equal(test.sort().values, torch.arange(size, len(raw.labels))), \
         "test_loader() must give every digit of the test set once: look for train=True, drop_last, or a sampler"
 
 
 @each_split
-def test_labels_still_belong_to_their_images(split, splits, raw):
-    images, labels = splits[split]
-    found = raw.find(images)
-    wrong = (raw.labels[found] != labels)[found >= 0].sum()
+def test_labels_still_belong_to_their_images(split, splits, found, raw):
+    labels, number = splits[split][1], found[split]
+    wrong = (raw.labels[number] != labels)[number >= 0].sum()
     assert wrong == 0, (f"{wrong} of the {len(labels)} labels in the {split} split are not those of their images: images and "
                         "labels must be shuffled and split together")
 
@@ -72,6 +77,7 @@ def test_images_and_labels_have_the_right_shapes_types_and_values(split, splits)
     assert images.shape == (len(labels), 784), f"images are {tuple(images.shape)}, not (digits, 784): is flatten missing?"
     assert images.dtype == torch.float32, f"images are {images.dtype}, not torch.float32: is to_tensor missing?"
     assert labels.dtype == torch.int64, f"labels are {labels.dtype}; cross_entropy wants class numbers, torch.int64"
+    assert set(labels.tolist()) == set(range(10)), "labels must be the class numbers from 0 to 9"
     mean, std = images.mean(), images.std()
     assert abs(mean) < 0.05 and abs(std - 1) < 0.05, (
         f"the {split} split has mean {mean:.2f} and standard deviation {std:.2f}, not 0 and 1. Normalize once, with the "

@@ -37,6 +37,14 @@ def test_the_inverse_restores_a_batch_exactly(batch):
     assert torch.equal(batch, kept), "the inverse changed its input: compute a new tensor instead of x *= std"
 
 
+def test_a_batch_of_the_training_loader_is_restored():
+    raw = {digit.numpy().tobytes() for digit in common.DATASET(common.data_folder(), train=True).data}
+    restored = common.inverse_transform(next(iter(common.training_loaders()[0]))[0]).to(torch.uint8)
+    assert all(digit.numpy().tobytes() in raw for digit in restored), (
+        "digits of a training batch are not the raw digits after the inverse: transform and inverse must use the "
+        "same MEAN and STD, and flatten and unflatten the same order.")
+
+
 def test_the_script_draws_its_five_figures_and_prints_sizes_and_shapes_before_and_after(course, printed):
     for text in ["784", "28, 28", "float32", "uint8"]:
         assert text in printed(2), f"02_visualize.py does not print {text!r}: show shape and type before and after the inverse"

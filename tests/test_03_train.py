@@ -24,6 +24,7 @@ def test_the_first_network_returns_ten_logits(digits):
     assert not any(torch.allclose(total.sum(dim=1), torch.ones(64), atol=1e-3) for total in (output, output.exp())), \
         "the network ends with a softmax. Return plain logits: cross_entropy has the softmax in it already."
     assert torch.equal(output, network(digits[0])), "the same digits get other logits: use nn.Dropout, which eval() switches off"
+    assert output.min() < 0, "no logit is negative: does a ReLU stand after the last layer?"
 
 
 def test_the_first_network_has_two_hidden_layers_with_a_non_linearity_after_each(digits):
