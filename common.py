@@ -92,11 +92,11 @@ def training_loaders(batch_size=128):
     dataset, generator = digits(train=True), torch.Generator().manual_seed(SEED)
     training, validation = random_split(dataset, [11 / 12, 1 / 12], generator)
     shuffled = SubsetRandomSampler(training.indices, generator)
-    return make_loader(dataset, shuffled, batch_size), make_loader(dataset, validation.indices, 500)
+    return make_loader(dataset, shuffled, batch_size), make_loader(dataset, validation.indices, 1000)
 
 
 def test_loader():
-    """The test digits; they choose nothing."""
+    """The test digits; they choose nothing. Even those of the sample, 1,000, make two batches."""
     return make_loader(digits(train=False), range(len(digits(train=False))), 500)
 
 
