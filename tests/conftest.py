@@ -41,17 +41,12 @@ def start(folder, *command):
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-@functools.cache
-def communicate(process):
-    return process.communicate(timeout=300)
-
-
-def finish(process):
-    """What the script printed; a script that stops with an error fails the test and is quoted"""
-    printed, errors = communicate(process)
-    if process.returncode:
+def finish(process, code=0):
+    """What a script printed, and its errors; one that ends with another exit code fails the test and is quoted"""
+    printed, errors = process.communicate(timeout=300)
+    if process.returncode != code or code and "Traceback" in errors:
         pytest.fail(f"{process.args[1]} stopped with exit code {process.returncode}:\n{(printed + errors)[-1500:]}", False)
-    return printed
+    return printed, errors
 
 
 def copy_course(folder):
@@ -80,7 +75,7 @@ def printed(course):
             printed(step - 1)
         elif step < 3:
             begin(step + 1)  # it needs none of the others and can run meanwhile
-        return finish(begin(step))
+        return finish(begin(step))[0]
 
     return printed
 

@@ -67,7 +67,7 @@ def false_run(course, printed, tmp_path_factory):
     file.write_bytes(content[:8] + bytes((label + 1) % 10 for label in content[8:]))
     process = start(folder, "04_evaluate.py")
     printed(4)  # at the same time
-    return folder, finish(process)
+    return folder, finish(process)[0]
 
 
 def test_the_choice_does_not_depend_on_the_test_labels(course, false_run):
