@@ -74,8 +74,8 @@ def test_the_choice_does_not_depend_on_the_test_labels(course, false_run):
     (network, _), (other, _) = load(course, "tuned_network.pt"), load(false_run[0], "tuned_network.pt")
     weights, other_weights = [list(one.state_dict().values()) for one in (network, other)]
     assert str(network) == str(other) and all(map(torch.equal, weights, other_weights)), (
-        "with false labels in the test set step 4 chose or trained another network, so the test set has a say in it. "
-        "Compare candidates and stop training by the validation digits only.")
+        "with false labels in the test set step 4 chose or trained another network, so the test set has a say in it: compare "
+        "candidates and stop training by the validation digits only. (Or it is chance, if torch.manual_seed is not called.)")
 
 
 def test_several_settings_were_really_tried_and_the_best_was_taken(course, printed):
