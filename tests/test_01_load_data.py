@@ -1,4 +1,6 @@
 """Step 1: the digits arrive complete, once each, normalized, flat, and with their labels."""
+import re
+
 import common
 import pytest
 import torch
@@ -48,8 +50,8 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation(found
         f"training and validation have {len(training)} and {len(validation)} digits; together they must be the {size} of the "
         "training set, 1 of 12 for validation. Look at training_loaders, and for a drop_last or train=False.")
     assert (both >= 0).all() and (both < size).all(), (
-        f"{((both < 0) | (both >= size)).sum()} digits of the two splits are not in the training set. Are the rows still "
-        "whole digits in their pixel order, and do both loaders come from train=True?")
+        f"{((both < 0) | (both >= size)).sum()} digits of the two splits are not in the training set. Are the rows still whole "
+        "digits in their pixel order, all normalized by the same two constants, and do both loaders come from train=True?")
     assert len(both.unique()) == size, "some digits are in both splits or twice in one: look at the indices"
     shares = raw.labels[validation].bincount(minlength=10) / raw.labels[:size].bincount(minlength=10)
     assert (validation.sort().values.diff() > 1).any() and shares.min() > shares.max() / 3, \
@@ -115,6 +117,5 @@ def test_training_digits_come_in_a_new_order_each_epoch_and_the_others_in_a_fixe
 
 
 def test_the_script_shows_sizes_shapes_and_constants(printed):
-    for text in ["28, 28", "784", "float32", "0.1307", "1000"]:
-        assert text in printed(1) or text in printed(1).replace(",", ""), \
-            f"01_load_data.py does not print {text!r}: show sizes, shapes and the two constants"
+    for text in ["28.{1,3}28", "784", "float32", "0.1307", "1,?000"]:
+        assert re.search(text, printed(1)), f"01_load_data.py does not print {text!r}: show sizes, shapes and the two constants"

@@ -1,4 +1,6 @@
 """Step 2: the inverse transform restores every pixel, and the pictures show something."""
+import re
+
 import common
 import pytest
 import torch
@@ -46,6 +48,6 @@ def test_a_batch_of_the_training_loader_is_restored():
 
 
 def test_the_script_draws_its_five_figures_and_prints_sizes_and_shapes_before_and_after(course, printed):
-    for text in ["784", "28, 28"]:
-        assert text in printed(2), f"02_visualize.py does not print {text!r}: show sizes and shapes before and after the inverse"
+    for text in ["784", "28.{1,3}28"]:
+        assert re.search(text, printed(2)), f"02_visualize.py does not print {text!r}: show shapes before and after the inverse"
     check_figures(course, "02_*.png", 5)

@@ -2,7 +2,7 @@
 import common
 import pytest
 import torch
-from conftest import accuracy, check_figures, copy_course, finish, load, start
+from conftest import accuracy, check_figures, copy_course, falsify_test_labels, finish, load, start
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -21,7 +21,8 @@ def test_the_first_network_returns_ten_logits(digits):
     network = common.first_network().eval()
     output = network(digits[0])
     assert output.shape == (64, 10), f"64 digits give {tuple(output.shape)}, not (64, 10): one output for each class"
-    assert not any(torch.allclose(total.sum(dim=1), torch.ones(64), atol=1e-3) for total in (output, output.exp())), \
+    sums = [part.sum(dim) for part in (output, output.exp()) for dim in (0, 1)]
+    assert not any(torch.allclose(total, torch.ones(1), atol=1e-3) for total in sums), \
         "the network ends with a softmax. Return plain logits: cross_entropy has the softmax in it already."
     assert torch.equal(output, network(digits[0])), "the same digits get other logits: use nn.Dropout, which eval() switches off"
     assert output.min() < 0, "no logit is negative: does a ReLU stand after the last layer?"
@@ -29,7 +30,8 @@ def test_the_first_network_returns_ten_logits(digits):
 
 def test_the_first_network_has_two_hidden_layers_with_a_non_linearity_after_each(digits):
     network, seen = common.first_network().eval(), []
-    layers = [layer for layer in network.modules() if any(w.ndim >= 2 for w in layer.parameters(recurse=False))]
+    layers = [layer for layer in network.modules() if any(w.ndim >= 2 for w in layer.parameters(recurse=False))
+              and not isinstance(layer, nn.LayerNorm) and getattr(layer, "groups", 1) == 1]  # halves of a layer, so to speak
     assert len(layers) >= 3, f"{len(layers)} layers with weights: two hidden layers and the output make at least 3"
     for layer in layers:
         layer.register_forward_hook(lambda _, inputs, output: seen.append([x.flatten(1).clone() for x in (*inputs, output)]))
@@ -51,7 +53,7 @@ def test_training_changes_every_weight(digits):
     before = {name: weights.clone() for name, weights in network.named_parameters()}
     train(network, digits, torch.optim.Adam(network.parameters(), lr=0.01))
     still = [name for name, weights in network.named_parameters() if torch.equal(weights, before[name])]
-    assert not still, f"{still} did not change in training: are backward() and step() called, and does every layer take part?"
+    assert not still, f"{still} did not change: are backward() and step() called, no zero_grad() between, and is every layer used?"
 
 
 def test_gradients_do_not_pile_up_from_step_to_step(digits):
@@ -63,7 +65,7 @@ def test_gradients_do_not_pile_up_from_step_to_step(digits):
         train(apart, [part[half] for part in digits], torch.optim.SGD(apart.parameters(), lr=0.1))
     assert torch.allclose(together.weight, apart.weight, atol=1e-5), (
         "two batches in one epoch give other weights than the same two one after the other: the gradients of the first "
-        "are still there in the second. Call optimizer.zero_grad() for every batch.")
+        "are still there in the second. Call optimizer.zero_grad() and optimizer.step() for every batch.")
 
 
 def test_an_epoch_learns_from_all_digits_in_training_mode_and_returns_the_mean_loss(sample_test):
@@ -97,15 +99,19 @@ def test_the_script_trains_a_network_that_reads_digits_and_draws_both_loss_curve
         "the optimizer built on this network's parameters, the learning rate sensible, the trained network saved?")
 
 
-def test_a_second_run_gives_the_same_network_with_the_validation_accuracy_that_its_file_says(course, printed, tmp_path):
+def test_a_run_with_false_test_labels_gives_the_same_network_and_true_validation_accuracy(course, printed, sample_test, tmp_path):
     printed(3)
     program = ("import runpy; runpy.run_path('03_train.py'); "
                "import common; network, facts = common.load_network('first_network.pt', '03_train.py'); "
                "print(*map(float, [facts['validation_accuracy'], common.evaluate(network, common.training_loaders()[1])[1]]))")
-    said, true = map(float, finish(start(copy_course(tmp_path), "-c", program))[0].split()[-2:])
-    first, second = [load(folder, "first_network.pt")[0].state_dict() for folder in (course, tmp_path)]
-    assert all(map(torch.equal, first.values(), second.values())), \
-        "step 3 trains another network each time it is run: where does chance come in before torch.manual_seed?"
+    said, true = map(float, finish(start(falsify_test_labels(copy_course(tmp_path)), "-c", program))[0].split()[-2:])
+    network, other = [load(folder, "first_network.pt")[0] for folder in (course, tmp_path)]
+    assert all(map(torch.equal, network.state_dict().values(), other.state_dict().values())), (
+        "with false labels in the test set step 3 trains another network. Has the test set a say in it? Or does chance come in "
+        "before torch.manual_seed?")
     assert said == pytest.approx(true, abs=0.002), (
         f"step 3 says that {said:.2%} of the validation digits are read right, evaluate finds {true:.2%} afterwards. Does step 3 "
         "evaluate with the validation loader, and is the split seeded, so that every script has the same one?")
+    share = accuracy(network, *sample_test)
+    assert said < share + 0.05, (
+        f"{said:.1%} of the validation digits are read right, but {share:.1%} of the test digits: are the former learned from?")

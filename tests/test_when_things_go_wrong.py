@@ -41,6 +41,7 @@ def test_ctrl_c_is_one_line_and_keeps_the_old_checkpoint(tmp_path):
     process.send_signal(signal.SIGINT)
     assert "03_train.py" in finish(process, code=130)[0], "the line must say how to go on"
     assert checkpoint.read_bytes() == b"precious", "the old checkpoint is lost"
+    assert "first_network.pt" in finish(start(tmp_path, "04_evaluate.py"), code=1)[1], "b'precious' is no network"
 
 
 def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch):
