@@ -99,12 +99,26 @@ def test_the_script_trains_a_network_that_reads_digits_and_draws_both_loss_curve
         "the optimizer built on this network's parameters, the learning rate sensible, the trained network saved?")
 
 
+# Runs step 3, and then says what it claims, what is true, and how many of the curves it drew go down
+PROGRAM = """
+import runpy
+import common
+from matplotlib.axes import Axes
+
+drawn, plot = [], Axes.plot
+Axes.plot = lambda *args, **options: drawn.extend(lines := plot(*args, **options)) or lines
+runpy.run_path("03_train.py")
+network, facts = common.load_network("first_network.pt", "03_train.py")
+curves = [line.get_ydata() for line in drawn if len(line.get_ydata()) > 1]
+print(float(facts["validation_accuracy"]), float(common.evaluate(network, common.training_loaders()[1])[1]),
+      sum(curve[0] > curve[-1] for curve in curves))
+"""
+
+
 def test_a_run_with_false_test_labels_gives_the_same_network_and_true_validation_accuracy(course, printed, sample_test, tmp_path):
     printed(3)
-    program = ("import runpy; runpy.run_path('03_train.py'); "
-               "import common; network, facts = common.load_network('first_network.pt', '03_train.py'); "
-               "print(*map(float, [facts['validation_accuracy'], common.evaluate(network, common.training_loaders()[1])[1]]))")
-    said, true = map(float, finish(start(falsify_test_labels(copy_course(tmp_path)), "-c", program))[0].split()[-2:])
+    process = start(falsify_test_labels(copy_course(tmp_path)), "-c", PROGRAM)
+    said, true, falling = map(float, finish(process)[0].split()[-3:])
     network, other = [load(folder, "first_network.pt")[0] for folder in (course, tmp_path)]
     assert all(map(torch.equal, network.state_dict().values(), other.state_dict().values())), (
         "with false labels in the test set step 3 trains another network. Has the test set a say in it? Or does chance come in "
@@ -112,6 +126,8 @@ def test_a_run_with_false_test_labels_gives_the_same_network_and_true_validation
     assert said == pytest.approx(true, abs=0.002), (
         f"step 3 says that {said:.2%} of the validation digits are read right, evaluate finds {true:.2%} afterwards. Does step 3 "
         "evaluate with the validation loader, and is the split seeded, so that every script has the same one?")
+    assert falling >= 2, (
+        f"{falling:.0f} of the curves drawn by plot() fall from the first epoch to the last; training and validation loss are two")
     share = accuracy(network, *sample_test)
     assert said < share + 0.05, (
         f"{said:.1%} of the validation digits are read right, but {share:.1%} of the test digits: are the former learned from?")
