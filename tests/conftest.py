@@ -4,6 +4,7 @@ Nothing is downloaded. Full MNIST is used where it lies in data/, else the sampl
 """
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,6 +106,13 @@ def accuracy(network, images, labels):
     network.eval()
     with torch.no_grad():
         return (network(images).argmax(dim=1) == labels).float().mean().item()
+
+
+def check_printed(text, wanted, advice):
+    """28 x 28 may be printed as (28, 28), too, and 1,000 as 1000."""
+    for item in wanted:
+        pattern = item.replace(",", ",?").replace(" x ", ".{1,3}")
+        assert re.search(pattern, text), f"{item!r} is not printed: {advice}"
 
 
 def check_figures(course, pattern, number):

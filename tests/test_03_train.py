@@ -31,7 +31,7 @@ def test_the_first_network_returns_ten_logits(digits):
 def test_the_first_network_has_two_hidden_layers_with_a_non_linearity_after_each(digits):
     network, seen = common.first_network().eval(), []
     layers = [layer for layer in network.modules() if any(w.ndim >= 2 for w in layer.parameters(recurse=False))
-              and not isinstance(layer, nn.LayerNorm) and getattr(layer, "groups", 1) == 1]  # halves of a layer, so to speak
+              and not isinstance(layer, nn.LayerNorm) and getattr(layer, "groups", 1) == 1]  # both go with the layer beside them
     assert len(layers) >= 3, f"{len(layers)} layers with weights: two hidden layers and the output make at least 3"
     for layer in layers:
         layer.register_forward_hook(lambda _, inputs, output: seen.append([x.flatten(1).clone() for x in (*inputs, output)]))

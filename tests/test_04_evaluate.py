@@ -81,9 +81,10 @@ def test_the_choice_does_not_depend_on_the_test_labels(course, printed, false_ru
 
 
 def test_several_settings_were_really_tried_and_the_best_was_taken(course, printed):
-    table = before_the_test(printed(4)).splitlines()
-    rows = {line: float(share[-1]) for line in table if re.search(r"(?<!\.)\b\d{4,}\b", line)  # a number of weights
-            and not line.endswith((".", "?", ":")) and (share := re.findall(r"(\d+\.\d+) ?%", line))}
+    lines = [line for line in before_the_test(printed(4)).splitlines() if not line.endswith((".", "?", ":"))]  # no sentences
+    with_weights = [line for line in lines if re.search(r"(?<!\.)\b\d{4,}\b", line)]
+    shares = {line: re.findall(r"(\d+\.\d+) ?%", line) for line in with_weights}
+    rows = {line: float(share[-1]) for line, share in shares.items() if share}
     assert len(rows) >= 7, (
         f"{len(rows)} rows with a number of weights and a validation accuracy in % stand before the words 'Test accuracy'; at "
         "least 7 are asked for, and the test digits have no place in the table")
