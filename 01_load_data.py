@@ -4,16 +4,11 @@
 Run it with: python 01_load_data.py
 """
 # %% One digit, as torchvision gives it
-import time
-
 import torch
-from torch import nn
-from torch.utils.data import DataLoader, RandomSampler
-from torchvision import transforms
 
 import common
 
-raw = common.DATASET(common.data_folder(), train=True)
+raw = common.raw_digits(train=True)
 image, label = raw[0]
 print(f"One item: a PIL picture of {image.size} pixels in mode {image.mode!r}, and its label, {label}\n")
 
@@ -46,25 +41,6 @@ for name, loader in [("training", training_loader), ("validation", validation_lo
 
 images, labels = next(iter(training_loader))
 print(f"\nOne batch: images {tuple(images.shape)} of {images.dtype}, labels {tuple(labels.shape)} of {labels.dtype}")
-
-# %% Why the digits are transformed once and not in every epoch (an epoch is one pass over all training digits)
-# torchvision's usual way opens every digit as a picture and transforms it anew whenever it is asked for. Ours does the
-# same arithmetic once for all digits, and then only cuts out batches.
-usual_way = transforms.Compose([transforms.ToTensor(), transforms.Normalize(common.MEAN, common.STD), nn.Flatten(0)])
-usual = DataLoader(common.DATASET(raw.root, transform=usual_way), batch_size=128, shuffle=True)
-ours = common.make_loader(common.digits(train=True), RandomSampler(raw), batch_size=128)
-
-
-def seconds_for_one_pass(loader):
-    start = time.perf_counter()
-    for _ in loader:
-        pass
-    return time.perf_counter() - start
-
-
-usual_seconds, our_seconds = seconds_for_one_pass(usual), seconds_for_one_pass(ours)
-print(f"One pass over {len(raw):,} digits: {usual_seconds:.2f} s the usual way, {our_seconds:.2f} s once transformed, "
-      f"{usual_seconds / our_seconds:.0f} times faster")
 
 # Try this: ask for training_loaders(batch_size=32). Which printed line changes, and which does not?
 # Try this: change SEED in common.py. What happens to the counts of the training and the test split?

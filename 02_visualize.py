@@ -33,7 +33,7 @@ common.save("02_digits.png", figure.savefig)
 #   a layer's first random weights are made for. Without it training starts slower, and wants another learning rate.
 # Flatten: the first network's layers take one row of 784 numbers. Without it, the shapes do not fit and PyTorch stops.
 #   The strip in the middle shows the price: what stood above what is no longer to be seen (step 4 mends that).
-raw = common.DATASET(common.data_folder(), train=True)
+raw = common.raw_digits(train=True)
 raw_picture = raw.data[0]  # (28, 28)
 flat = common.transform(raw[0][0])  # (784,)
 restored = common.inverse_transform(flat)  # (28, 28)

@@ -33,7 +33,7 @@ def augment(flat, strength=1.0):
 def train(build, settings, learning_rate=0.01, batch_size=128, smoothing=0, augmented=False, epochs=EPOCHS, data=None):
     start = time.perf_counter()
     torch.manual_seed(common.SEED)
-    loader = (common.make_loader(data, torch.utils.data.RandomSampler(data), batch_size) if data  # nothing kept aside
+    loader = (torch.utils.data.DataLoader(data, batch_size, shuffle=True) if data  # nothing kept aside
               else common.training_loaders(batch_size)[0])
     network = build(**settings).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1, fused=True)
@@ -79,7 +79,7 @@ for name, candidate in CANDIDATES.items():
 # %% The winner, trained for longer, and on the validation digits, too: their choice is made
 winner = max(score, key=score.get)
 print(f"\nThe validation digits choose: {winner.strip()}. Now it learns from all training digits.")
-tuned, seconds = train(**CANDIDATES[winner], epochs=WINNER_EPOCHS, data=common.digits(train=True))
+tuned, seconds = train(**CANDIDATES[winner], epochs=WINNER_EPOCHS, data=common.load_digits(train=True))
 print(f"Trained in {seconds:.0f} s")
 common.save_network("tuned_network.pt", tuned, CANDIDATES[winner]["build"], CANDIDATES[winner]["settings"])
 (common.OUTPUTS / "digits.pt").unlink(missing_ok=True)  # step 5 shall make it anew
@@ -116,7 +116,7 @@ common.save("04_confusion_matrix.png", figure.savefig)
 # %% The mistakes that it was most sure of
 # Would you have read them right? With some of them it is the label that is doubtful.
 surest = (confidence * ~right).topk(min(18, (~right).sum().item())).indices
-pictures = common.inverse_transform(common.digits(train=False).tensors[0][surest])  # (18, 28, 28)
+pictures = common.inverse_transform(common.load_digits(train=False).tensors[0][surest])  # (18, 28, 28)
 figure, axes = plt.subplots(3, 6, figsize=(8, 5.5), subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
 for axis, picture, index in zip(axes.flat, pictures, surest):
     axis.imshow(picture.numpy())

@@ -1,7 +1,6 @@
 """What the five steps share, in the order in which they need it"""
 import io
 import os
-import shutil
 import socket
 import sys
 import tempfile
@@ -11,92 +10,94 @@ from pathlib import Path
 import matplotlib
 import torch
 from torch import nn
-from torch.utils.data import BatchSampler, DataLoader, SubsetRandomSampler, TensorDataset, random_split
+from torch.utils.data import DataLoader, TensorDataset, random_split
 from torchvision import datasets, ops
 from torchvision.transforms import v2
 
-# ---- the dataset: for another one change these two lines --------------------------------------------------
-DATASET = datasets.MNIST  # or FashionMNIST, or another of 60,000 + 10,000 pictures of 28 x 28 in MNIST's file format
-MEAN, STD = 0.1307, 0.3081  # of all training pixels, as step 1 shows (FashionMNIST: 0.2860, 0.3530)
+# ---- Steps 1 and 2: the dataset. For another one, change these two lines ------------------------
+DATASET = datasets.MNIST  # for example datasets.FashionMNIST, with 0.2860 and 0.3530 below
+MEAN, STD = 0.1307, 0.3081  # mean and standard deviation of all training pixels, see step 1
 
-CLASS_NAMES = [name.split(" - ")[0] for name in DATASET.classes]  # "5 - five" -> "5"
+CLASS_NAMES = [name.split(" - ")[0] for name in DATASET.classes]  # MNIST says "5 - five"
 TILT = 0 if max(map(len, CLASS_NAMES)) == 1 else 30  # degrees, so that long names do not overlap in a figure
-SEED = 1  # decides the split, the first weights and the order of the digits
-DATA, OUTPUTS, SAMPLE = [Path(__file__).resolve().parent / name for name in ("data", "outputs", "tests/sample")]
-RAW = DATA / DATASET.__name__ / "raw"
-SIZES = [47_040_016, 60_008, 7_840_016, 10_008]  # bytes of the four unpacked files, in torchvision's order
+SEED = 1  # where random numbers start: the split, the order of the digits, the first weights
+FOLDER = Path(__file__).resolve().parent
+DATA = FOLDER / "data"
+OUTPUTS = FOLDER / "outputs"
+SAMPLE = FOLDER / "tests" / "sample"
 
 
 @cache
 def data_folder():
-    """data/, with the digits downloaded if need be; or else the small sample that comes with the course"""
-    files = {RAW / Path(name).stem: size for (name, _), size in zip(DATASET.resources, SIZES)}
-    lacking = [file.name for file, size in files.items() if not file.is_file() or file.stat().st_size != size]
-    trouble = "DIGITS_SAMPLE is set." if os.environ.get("DIGITS_SAMPLE") else lacking and download(lacking)
-    if trouble and DATASET is not datasets.MNIST:
-        raise SystemExit(f"There is no {DATASET.__name__}: {trouble}")
-    if trouble:
-        print(f"MNIST is not used: {trouble}\nA sample of 5,000 digits stands in; expect about 93 % from the first "
-              "network and 98 % from the tuned one, instead of 98.5 and 99.6 %.", flush=True)
-    return SAMPLE if trouble else DATA
+    """The folder that holds the digits; they are downloaded the first time"""
+    if os.environ.get("DIGITS_SAMPLE", "0") not in ("", "0"):
+        return use_sample("DIGITS_SAMPLE is set")
+    unpacked = list(DATA.glob(f"{DATASET.__name__}/raw/*-ubyte"))
+    if len(unpacked) < 4:  # images and labels, to train on and to test on
+        socket.setdefaulttimeout(10)  # seconds to wait for a server that does not answer
+        try:
+            DATASET(DATA, download=True)
+        except Exception as error:  # a download fails in many ways; the line printed says in which
+            reason = f"{type(error).__name__}: {error}".splitlines()[-1]
+            return use_sample(f"the download failed, {reason}")
+    return DATA
 
 
-def download(lacking):
-    """Fetch and unpack what RAW lacks; what went wrong is returned."""
-    print(f"Fetching {DATASET.__name__}; missing or damaged in {RAW}: {', '.join(lacking)}", flush=True)
-    socket.setdefaulttimeout(7)  # seconds; without it, a mirror that never answers is waited for without end
-    RAW.mkdir(parents=True, exist_ok=True)
-    trouble = ""
-    with tempfile.TemporaryDirectory(dir=DATA) as room:  # of this run alone, so that two runs do not meet
-        private = shutil.copytree(RAW, Path(room, RAW.relative_to(DATA)), ignore=shutil.ignore_patterns("*-ubyte"))
-        for mirror in DATASET.mirrors:
-            DATASET.mirrors = [mirror]  # one by one
-            try:
-                DATASET(room, download=True)  # torchvision fetches what is missing, checks it and unpacks it
-            except Exception as error:  # a download fails in a dozen ways
-                trouble += f"{mirror} {error}".strip().splitlines()[-1] + "; "
-            else:
-                shutil.copytree(private, RAW, copy_function=os.replace, dirs_exist_ok=True)  # into place, each at once
-                return None
-    return f"{trouble}to supply it yourself, put its four .gz files into {RAW}."
+def use_sample(reason):
+    """The folder of the digits that come with the course"""
+    if DATASET is not datasets.MNIST:
+        raise SystemExit(f"{DATASET.__name__} cannot be used: {reason}. There is no sample of it.")
+    print(f"MNIST is not used: {reason}.")
+    print("A sample of 5,000 digits stands in for it. Expect 93 % of the first network, 98 % of the tuned.")
+    return SAMPLE
 
 
-# ---- transforms and their inverse --------------------------------------------------------------------------
-to_tensor = v2.Compose([v2.ToImage(), v2.Lambda(lambda image: image / 255)])  # 0 ... 255 -> 0.0 ... 1.0
-normalize = v2.Normalize([MEAN], [STD])  # -> mean 0, standard deviation 1
-flatten = nn.Flatten(-3)  # (1, 28, 28) -> (784,); (batch, 1, 28, 28) -> (batch, 784)
+def raw_digits(train):
+    """The training digits or the test digits, as torchvision reads them"""
+    folder = data_folder()
+    try:
+        return DATASET(folder, train)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        damaged = folder / DATASET.__name__
+        raise SystemExit(f"A file in {damaged} is damaged ({error}). Delete this folder and try again.")
+
+
+# Transforms: from pictures to what a network wants
+to_tensor = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])  # 0 ... 255 -> 0.0 ... 1.0
+normalize = v2.Normalize([MEAN], [STD])  # (pixel - MEAN) / STD
+flatten = nn.Flatten(start_dim=-3)  # (1, 28, 28) -> (784,), and (batch, 1, 28, 28) -> (batch, 784)
 transform = v2.Compose([to_tensor, normalize, flatten])
 
 
 def inverse_transform(flat):
-    """Back to pixels from 0 to 255: (784,) -> (28, 28); (batch, 784) -> (batch, 28, 28)"""
-    return ((flat.unflatten(-1, (28, 28)) * STD + MEAN) * 255).round().clamp(0, 255).to(torch.uint8)
+    """Back to whole numbers from 0 to 255: (784,) -> (28, 28), and (batch, 784) -> (batch, 28, 28)"""
+    pictures = flat.unflatten(-1, (28, 28))
+    pictures = pictures * STD + MEAN
+    pixels = (pictures * 255).round().clamp(0, 255)
+    return pixels.to(torch.uint8)
 
 
-# ---- loaders -----------------------------------------------------------------------------------------------
+# Loaders: they hand out the digits in batches
 @cache
-def digits(train):
-    """All training or all test digits, transformed once and not again in every epoch"""
-    raw = DATASET(data_folder(), train=train)
-    return TensorDataset(transform(raw.data.unsqueeze(1)), raw.targets)
-
-
-def make_loader(dataset, order, batch_size):
-    """The sampler hands over the indices of a whole batch, which is then one look-up instead of 128."""
-    return DataLoader(dataset, sampler=BatchSampler(order, batch_size, drop_last=False), batch_size=None)
+def load_digits(train):
+    """All training digits or all test digits, transformed once and kept, not again in each epoch"""
+    raw = raw_digits(train)
+    images = transform(raw.data.unsqueeze(1))  # (60000, 28, 28) -> (60000, 1, 28, 28) -> (60000, 784)
+    return TensorDataset(images, raw.targets)
 
 
 def training_loaders(batch_size=128):
-    """11/12 of the training digits, in a new order each epoch; and the rest, kept aside for validation"""
-    dataset, generator = digits(train=True), torch.Generator().manual_seed(SEED)
-    training, validation = random_split(dataset, [11 / 12, 1 / 12], generator)
-    shuffled = SubsetRandomSampler(training.indices, generator)
-    return make_loader(dataset, shuffled, batch_size), make_loader(dataset, validation.indices, 1000)
+    """Two loaders: 11/12 of the digits to train on, in a new order each epoch; 1/12 to validate"""
+    generator = torch.Generator().manual_seed(SEED)  # makes the split the same in every script
+    training, validation = random_split(load_digits(train=True), [11 / 12, 1 / 12], generator)
+    training_loader = DataLoader(training, batch_size, shuffle=True, generator=generator)
+    validation_loader = DataLoader(validation, batch_size=1000)
+    return training_loader, validation_loader
 
 
 def test_loader():
-    """The test digits; they choose nothing. Even those of the sample, 1,000, make two batches."""
-    return make_loader(digits(train=False), range(len(digits(train=False))), 500)
+    """The test digits, for the very end"""
+    return DataLoader(load_digits(train=False), batch_size=1000)
 
 
 # ---- networks: (batch, 784) pixels in, (batch, 10) logits out ----------------------------------------------

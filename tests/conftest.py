@@ -35,11 +35,20 @@ def gather(loader):
     return torch.cat(images), torch.cat(labels)
 
 
-def start(folder, *command):
-    """Start a script as a user does: a new process in its folder, on the sample; one thread, since some run side by side"""
-    environment = os.environ | {"DIGITS_SAMPLE": "1", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
-    return subprocess.Popen([sys.executable, *command], cwd=folder, env=environment, text=True, encoding="utf-8",
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def start(folder, *command, **variables):
+    """Start a script as a user does: a new process in its folder, on the sample unless variables say otherwise"""
+    one_thread = {"OMP_NUM_THREADS": "1"}  # since some run side by side
+    environment = os.environ | one_thread | {"DIGITS_SAMPLE": "1", "PYTHONIOENCODING": "utf-8"} | variables
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment,
+        text=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def finish(process, code=0):

@@ -1,8 +1,10 @@
 """Step 1: the digits arrive complete, once each, normalized, flat, and with their labels."""
+import shutil
+
 import common
 import pytest
 import torch
-from conftest import check_printed, gather
+from conftest import ROOT, check_printed, copy_course, finish, gather, start
 from PIL import Image
 
 each_split = pytest.mark.parametrize("split", ["training", "validation", "test"])
@@ -117,3 +119,31 @@ def test_training_digits_come_in_a_new_order_each_epoch_and_the_others_in_a_fixe
 def test_the_script_shows_sizes_shapes_and_constants(printed):
     wanted = ["28 x 28", "784", "float32", "0.1307", "1,000"]
     check_printed(printed(1), wanted, "01_load_data.py shows sizes, shapes and the two constants")
+
+
+# ---- machines without internet, and files that are damaged ---------------------------------------
+OFFLINE = {"DIGITS_SAMPLE": "0", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+FETCH = ["-c", "import common; common.training_loaders()"]
+
+
+def test_without_internet_the_sample_is_used_and_a_line_says_so(tmp_path):
+    printed, _ = finish(start(copy_course(tmp_path), *FETCH, **OFFLINE))
+    assert "sample" in printed.lower(), (
+        "without internet nothing was printed about the sample: who reads the accuracies must know "
+        f"that they are not MNIST's. Printed was: {printed!r}")
+
+
+def test_a_damaged_file_in_data_is_one_line_that_names_the_folder_to_delete(tmp_path):
+    images = (ROOT / "tests/sample/MNIST/raw/train-images-idx3-ubyte").read_bytes()
+    damages = {"cut short": images[:-1000], "empty": b"", "a web page": b"<html>Please log in</html>"}
+    processes = {}
+    for damage, content in damages.items():
+        course = copy_course(tmp_path / damage)
+        shutil.copytree(course / "tests/sample", course / "data")
+        (course / "data/MNIST/raw/train-images-idx3-ubyte").write_bytes(content)
+        processes[damage] = start(course, *FETCH, **OFFLINE)
+    for damage, process in processes.items():
+        _, errors = finish(process, code=1)
+        assert "MNIST" in errors and "delete" in errors.lower() and len(errors.splitlines()) == 1, (
+            f"a file of digits in data/MNIST is {damage}. One line should say which folder to delete, "
+            f"but what is said is: {errors[-500:]!r}")

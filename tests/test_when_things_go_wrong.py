@@ -1,16 +1,11 @@
 """Real machines: no network, damaged files, wrong order, Ctrl-C. Nothing that was good may be lost."""
-import gzip
-import hashlib
 import signal
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import common
 import pytest
 import torch
-from conftest import ROOT, copy_course, finish, start
+from conftest import copy_course, finish, start
 from torch import nn
 
 
@@ -63,72 +58,3 @@ def test_numbers_that_are_none_stop_the_training(images):
     network = nn.Sequential(nn.Linear(784, 20), nn.ReLU(), nn.Linear(20, 10))
     with pytest.raises(SystemExit, match="no longer a number"):
         common.train_one_epoch(network, [(images, torch.arange(8))] * 20, torch.optim.SGD(network.parameters(), lr=1e6))
-
-
-# ---- downloads: the sample as the whole dataset, and mirrors that misbehave ---------------------------------
-FILES = {file.name: file.read_bytes() for file in (ROOT / "tests" / "sample" / "MNIST" / "raw").iterdir()}
-PACKED = {f"{name}.gz": gzip.compress(content, compresslevel=1) for name, content in FILES.items()}
-MIRRORS = {
-    "good": PACKED,
-    "404": {},
-    "login-page": dict.fromkeys(PACKED, b"<html>Please log in</html>"),
-    "broken-off": {name: content[: len(content) // 2] for name, content in PACKED.items()},
-}
-
-
-def write(folder, files):
-    folder.mkdir(parents=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-
-
-def whole(data):
-    return all((data / "MNIST" / "raw" / name).read_bytes() == content for name, content in FILES.items())
-
-
-@pytest.fixture
-def mirrors(tmp_path, monkeypatch):
-    """mirrors(kind, ...) lets torchvision know only mirrors of these kinds, and returns the folder to download into."""
-    for kind, files in MIRRORS.items():
-        write(tmp_path / kind, files)
-    resources = [(name, hashlib.md5(PACKED[name]).hexdigest()) for name, _ in common.DATASET.resources]
-    monkeypatch.setattr(common.DATASET, "resources", resources)
-    monkeypatch.setattr(common, "SIZES", [len(FILES[name.removesuffix(".gz")]) for name, _ in resources])
-    monkeypatch.setattr(common, "DATA", tmp_path / "data")
-    monkeypatch.setattr(common, "RAW", tmp_path / "data" / "MNIST" / "raw")
-    monkeypatch.setattr(common, "data_folder", common.data_folder.__wrapped__)  # without its memory
-    monkeypatch.delenv("DIGITS_SAMPLE", raising=False)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path)) as server:
-        def mirrors(*kinds):
-            addresses = [f"http://127.0.0.1:{server.server_port}/{kind}/" for kind in kinds]
-            monkeypatch.setattr(common.DATASET, "mirrors", addresses)
-            return tmp_path / "data"
-
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield mirrors
-        server.shutdown()
-
-
-@pytest.mark.parametrize("kind", ["404", "login-page", "broken-off"])
-def test_after_a_bad_mirror_the_next_is_asked_and_without_a_good_one_the_sample_is_used(kind, mirrors, capsys):
-    data = mirrors(kind)
-    assert common.data_folder() == common.SAMPLE
-    assert "sample" in capsys.readouterr().out.lower(), "the sample must never be used silently"
-    assert not [file for file in data.rglob("*") if file.is_file()], "a damaged download was left in data/"
-    mirrors(kind, "good")
-    assert common.data_folder() == data and whole(data), "after a bad mirror the good one must be asked"
-
-
-def test_the_four_packed_files_put_by_hand_are_enough(mirrors):
-    data = mirrors("404")
-    write(data / "MNIST" / "raw", PACKED)
-    assert common.data_folder() == data and whole(data)
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_an_unpacked_file_that_was_cut_short_is_named_and_made_anew(name, mirrors, capsys):
-    data = mirrors("good")
-    common.data_folder()
-    (data / "MNIST" / "raw" / name).write_bytes(FILES[name][:7])
-    assert common.data_folder() == data and whole(data), "a file cut short was taken for whole"
-    assert name in capsys.readouterr().out, "the damaged file must be named"
