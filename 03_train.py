@@ -1,6 +1,6 @@
 """Step 3: how does a network learn to read digits?
 
-A network with three hidden layers (those between input and output) guesses, is told how wrong it was (the loss), and
+A network with two hidden layers (those between input and output) guesses, is told how wrong it was (the loss), and
 moves its weights (the numbers it multiplies by and those it adds) a little: that is training.
 Run it with: python 03_train.py
 """
@@ -13,15 +13,14 @@ import torch
 import common
 
 EPOCHS = 12  # how often every digit is shown; more of them take longer and in the end learn the digits by heart
-LEARNING_RATE = 0.01  # scale of a step, at its highest; too small is slow, too large destroys what was learned
+LEARNING_RATE = 0.003  # scale of a step, at its highest; too small is slow, too large destroys what was learned
 BATCH_SIZE = 128  # digits a step; larger batches make fewer and smoother steps
 
 # %% Digits and network
 torch.manual_seed(common.SEED)
-device = common.choose_device()
 training_loader, validation_loader = common.training_loaders(BATCH_SIZE)
-network = common.first_network().to(device)
-print(network)  # Linear: weighted sums; ReLU: negative ones become 0; Dropout: leaves out a share p (here none)
+network = common.first_network().to(common.DEVICE)
+print(network)  # Linear: weighted sums; ReLU: negative ones become 0
 print(f"{sum(weights.numel() for weights in network.parameters()):,} weights\n")
 
 
@@ -42,7 +41,7 @@ show_probabilities("Before")
 # AdamW gives every weight a step length of its own, and pulls all of them a little towards 0. The schedule sets its
 # learning rate anew for each batch; it rises to LEARNING_RATE and falls to nearly 0: first careful, then quick, at last
 # exact. One epoch, line by line, is train_one_epoch in common.py.
-optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1, fused=True)
+optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1)
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=EPOCHS * len(training_loader))
 training_losses, validation_losses, accuracies = [], [], []
 print("epoch  training loss  validation loss  validation accuracy  seconds")
@@ -74,7 +73,7 @@ common.save("03_loss_curves.png", figure.savefig)
 # %% A file for step 4
 if accuracies[-1] < 0.2:
     raise SystemExit("The network has learned next to nothing and is not saved: change LEARNING_RATE.")
-common.save_network("first_network.pt", network, common.first_network, settings={}, validation_accuracy=accuracies[-1])
+common.save_network("first_network.pt", "first", network, validation_accuracy=accuracies[-1])
 print(f"Validation accuracy {accuracies[-1]:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
 
 # Try this: LEARNING_RATE = 0.1, then 0.00005. How do the two curves tell you that it is too large or too small?

@@ -15,8 +15,8 @@ import common
 EPOCHS = 1  # for each candidate: quick, but too short to overfit, so that dropout cannot show its use
 WINNER_EPOCHS = 12  # for the winner; the gain of more is small
 
-device = common.choose_device()
-first, facts = common.load_network("first_network.pt", "03_train.py", same_data=True)
+first, facts = common.load_network("first_network.pt", "03_train.py")
+common.require_same_data(facts, "03_train.py")
 print(f"The first network reads {facts['validation_accuracy']:.2%} of the validation digits. What helps?\n")
 
 
@@ -30,13 +30,13 @@ def augment(flat, strength=1.0):
     return torch.nn.functional.grid_sample(pictures, source, padding_mode="border", align_corners=False).flatten(1)
 
 
-def train(build, settings, learning_rate=0.01, batch_size=128, smoothing=0, augmented=False, epochs=EPOCHS, data=None):
+def train(network, learning_rate=0.003, batch_size=128, smoothing=0, augmented=False, epochs=EPOCHS, data=None):
     start = time.perf_counter()
     torch.manual_seed(common.SEED)
     loader = (torch.utils.data.DataLoader(data, batch_size, shuffle=True) if data  # nothing kept aside
               else common.training_loaders(batch_size)[0])
-    network = build(**settings).to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1, fused=True)
+    network = common.NETWORKS[network]().to(common.DEVICE)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * len(loader))
     for epoch in range(epochs):
         strength = augmented * (1 - epoch / epochs)  # less and less, towards the digits as they are
@@ -53,16 +53,17 @@ def train(build, settings, learning_rate=0.01, batch_size=128, smoothing=0, augm
 _, plain_loader = common.training_loaders()
 torch.manual_seed(common.SEED)
 untidy_loader = [(augment(images), labels) for images, labels in plain_loader]
-dense, convolutional = {"build": common.first_network, "settings": {}}, {"build": common.tuned_network, "settings": {}}
+dense = {"network": "first"}
+convolutional = {"network": "convolutional", "learning_rate": 0.01}
 CANDIDATES = {
     "the first network": dense,
-    "learning rate 10 times lower": dense | {"learning_rate": 0.001},
+    "learning rate 10 times lower": dense | {"learning_rate": 0.0003},
     "batches of 32 digits": dense | {"batch_size": 32},
-    "wider: 512-256-128": dense | {"settings": {"hidden": (512, 256, 128)}},
-    "dropout of 20 %": dense | {"settings": {"dropout": 0.2}},
-    "convolutions": convolutional | {"settings": {"width": 32, "batch_norm": False}},
-    "  + batch normalization": convolutional | {"settings": {"width": 32}},
-    "  + twice as wide": convolutional,  # width=64 and batch_norm=True are the defaults
+    "twice as wide": dense | {"network": "first, twice as wide"},
+    "dropout of 20 %": dense | {"network": "first, with dropout"},
+    "convolutions": convolutional | {"network": "convolutional, not normalized"},
+    "  + batch normalization": convolutional | {"network": "convolutional, half as wide"},
+    "  + twice as wide": convolutional,
     "  + label smoothing": convolutional | {"smoothing": 0.1},  # the right answer is 0.91, not 1: doubt is allowed
     "  + augmented digits": convolutional | {"smoothing": 0.1, "augmented": True},
 }
@@ -81,7 +82,7 @@ winner = max(score, key=score.get)
 print(f"\nThe validation digits choose: {winner.strip()}. Now it learns from all training digits.")
 tuned, seconds = train(**CANDIDATES[winner], epochs=WINNER_EPOCHS, data=common.load_digits(train=True))
 print(f"Trained in {seconds:.0f} s")
-common.save_network("tuned_network.pt", tuned, CANDIDATES[winner]["build"], CANDIDATES[winner]["settings"])
+common.save_network("tuned_network.pt", CANDIDATES[winner]["network"], tuned)
 (common.OUTPUTS / "digits.pt").unlink(missing_ok=True)  # step 5 shall make it anew
 
 # %% The test digits, only after the choice
@@ -89,7 +90,7 @@ common.save_network("tuned_network.pt", tuned, CANDIDATES[winner]["build"], CAND
 names, classes = common.CLASS_NAMES, range(len(common.CLASS_NAMES))
 print("\nTest accuracy" + "".join(f"{name[:7]:>8}" for name in [*names, "all"]))
 figure, axis = plt.subplots(figsize=(8, 4))
-for which, network, shift in [("first", first.to(device), -0.2), ("tuned", tuned, 0.2)]:
+for which, network, shift in [("first", first, -0.2), ("tuned", tuned, 0.2)]:
     logits, labels = common.predict(network, common.test_loader())  # (10000, 10) and (10000,)
     confidence, predicted = logits.softmax(dim=1).max(dim=1)
     right = predicted == labels

@@ -23,10 +23,11 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)  # a picture that
 # load_network) nothing else is accepted when a file is loaded: an unknown one cannot run code on your machine.
 file = common.OUTPUTS / "digits.pt"
 if not PICTURES or not file.exists():
-    tuned, facts = common.load_network("tuned_network.pt", "04_evaluate.py", same_data=True)
+    tuned, facts = common.load_network("tuned_network.pt", "04_evaluate.py")
+    common.require_same_data(facts, "04_evaluate.py")
     logits, labels = common.predict(tuned, common.test_loader())  # (10000, 10) and (10000,)
     accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
-    common.save_network("digits.pt", tuned, facts["build"], facts["settings"], test_accuracy=accuracy)
+    common.save_network("digits.pt", facts["network"], tuned, test_accuracy=accuracy)
     loaded, facts = common.load_network("digits.pt", "05_save.py")
     again, _ = common.predict(loaded, common.test_loader())
     print(f"{file}: {file.stat().st_size:,} bytes, reads {facts['test_accuracy']:.2%} of the test digits\n"
@@ -101,7 +102,7 @@ for path in PICTURES:
 if seen:
     network, _ = common.load_network("digits.pt", "05_save.py")
     images = common.transform(torch.stack(list(seen.values())).unsqueeze(1))  # (pictures, 784)
-    probabilities = network(images).softmax(dim=1).detach()  # (pictures, 10)
+    probabilities = network(images.to(common.DEVICE)).softmax(dim=1).detach().cpu()  # (pictures, 10)
     for path, row in zip(seen, probabilities):
         (best, second), (best_class, second_class) = [part.tolist() for part in row.topk(2)]
         # A network that was trained with label smoothing says about 91 % where it might say 100 %.

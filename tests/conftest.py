@@ -24,6 +24,7 @@ if not FULL:
 
 import common  # noqa: E402  (after the choice of the digits)
 
+common.DEVICE = "cpu"
 torch.set_num_threads(1)  # small tests gain nothing from more, and wait for each other on a busy machine
 
 
