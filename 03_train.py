@@ -60,7 +60,7 @@ show_probabilities("After")
 # While both fall, the network learns what digits have in common. Where the training loss falls and the validation
 # loss does not, it learns the training digits by heart: overfitting. Step 4 has remedies. (At first the training loss
 # is the higher one, because it is averaged while the weights still improve.)
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.5))
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.5), layout="constrained")
 epochs = range(1, EPOCHS + 1)
 left.plot(epochs, training_losses, "o-", label="training")
 left.plot(epochs, validation_losses, "s--", label="validation")
@@ -68,7 +68,7 @@ left.set(title="Loss: lower is better", xlabel="epoch", ylabel="mean cross-entro
 left.legend()
 right.plot(epochs, [100 * accuracy for accuracy in accuracies], "s--", color="tab:orange")
 right.set(title="Validation accuracy: higher is better", xlabel="epoch", ylabel="read right (%)", xticks=epochs)
-common.save("03_loss_curves.png", figure.savefig)
+common.save_figure(figure, "03_loss_curves.png")
 
 # %% A file for step 4
 if accuracies[-1] < 0.2:

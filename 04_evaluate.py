@@ -15,9 +15,10 @@ import common
 EPOCHS = 1  # for each candidate: quick, but too short to overfit, so that dropout cannot show its use
 WINNER_EPOCHS = 12  # for the winner; the gain of more is small
 
-first, facts = common.load_network("first_network.pt", "03_train.py")
-common.require_same_data(facts, "03_train.py")
-print(f"The first network reads {facts['validation_accuracy']:.2%} of the validation digits. What helps?\n")
+first, _ = common.load_network("first_network.pt", "03_train.py")
+_, plain_loader = common.training_loaders()
+_, accuracy = common.evaluate(first, plain_loader)
+print(f"The first network reads {accuracy:.2%} of the validation digits. What helps?\n")
 
 
 # %% Training one candidate, with more digits made out of the same digits if it wants them
@@ -50,7 +51,6 @@ def train(network, learning_rate=0.003, batch_size=128, smoothing=0, augmented=F
 # %% The table: one change at a time; a row with a + keeps what was added since "convolutions"
 # Each candidate is judged twice: on the validation digits as they are, and on augmented ones, because the network of
 # step 5 will read your handwriting, which is less tidy than MNIST's. (There, the last candidate has the advantage.)
-_, plain_loader = common.training_loaders()
 torch.manual_seed(common.SEED)
 untidy_loader = [(augment(images), labels) for images, labels in plain_loader]
 dense = {"network": "first"}
@@ -87,9 +87,10 @@ common.save_network("tuned_network.pt", CANDIDATES[winner]["network"], tuned)
 
 # %% The test digits, only after the choice
 # Nothing above has used them. Whoever now changes a number because of them makes them a second validation split.
-names, classes = common.CLASS_NAMES, range(len(common.CLASS_NAMES))
-print("\nTest accuracy" + "".join(f"{name[:7]:>8}" for name in [*names, "all"]))
-figure, axis = plt.subplots(figsize=(8, 4))
+names = [name[:6] for name in common.CLASS_NAMES]  # short enough to stand side by side
+classes = range(len(names))
+print("\nTest accuracy" + "".join(f"{name:>8}" for name in [*names, "all"]))
+figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
 for which, network, shift in [("first", first, -0.2), ("tuned", tuned, 0.2)]:
     logits, labels = common.predict(network, common.test_loader())  # (10000, 10) and (10000,)
     confidence, predicted = logits.softmax(dim=1).max(dim=1)
@@ -99,31 +100,32 @@ for which, network, shift in [("first", first, -0.2), ("tuned", tuned, 0.2)]:
     *errors, overall = [100 - 100 * share.item() for share in shares]
     axis.bar([digit + shift for digit in classes], errors, width=0.4, label=f"{which} network: {overall:.2f} % of all")
 axis.set(title="Test digits read wrong: the lower, the better", ylabel="read wrong (%)")
-axis.set_xticks(classes, names, rotation=common.TILT)
+axis.set_xticks(classes, names)
 figure.legend(loc="outside lower center", ncols=2)
-common.save("04_first_against_tuned.png", figure.savefig)
+common.save_figure(figure, "04_first_against_tuned.png")
 
 # %% What the tuned network (the last in the loop above) takes for what: a 4 read as a 9 is counted at 4 * 10 + 9
 confusion = (labels * len(classes) + predicted).bincount(minlength=len(classes) ** 2).view(len(classes), -1)
-figure, axis = plt.subplots(figsize=(7, 6.5))
+figure, axis = plt.subplots(figsize=(7, 6.5), layout="constrained")
 axis.imshow((confusion - confusion.diag().diag()).numpy(), cmap="Blues", alpha=0.5)  # the mistakes alone
 for (row, column), count in np.ndenumerate(confusion):
     axis.text(column, row, count, ha="center", va="center")
 axis.set(title="What the tuned network takes for what: coloured cells are mistakes", xlabel="predicted", ylabel="true")
-axis.set_xticks(classes, names, rotation=common.TILT)
+axis.set_xticks(classes, names)
 axis.set_yticks(classes, names)
-common.save("04_confusion_matrix.png", figure.savefig)
+common.save_figure(figure, "04_confusion_matrix.png")
 
 # %% The mistakes that it was most sure of
 # Would you have read them right? With some of them it is the label that is doubtful.
 surest = (confidence * ~right).topk(min(18, (~right).sum().item())).indices
 pictures = common.inverse_transform(common.load_digits(train=False).tensors[0][surest])  # (18, 28, 28)
-figure, axes = plt.subplots(3, 6, figsize=(8, 5.5), subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
-for axis, picture, index in zip(axes.flat, pictures, surest):
-    axis.imshow(picture.numpy())
-    axis.set_title(f"{names[labels[index]]}\nread as {names[predicted[index]]}\n{confidence[index]:.0%} sure", size=8)
+titles = []
+for index in surest:
+    reading = names[predicted[index]]
+    titles.append(f"{names[labels[index]]}\nread as {reading}\n{confidence[index]:.0%} sure")
+figure = common.draw_digits(pictures, titles, columns=6)
 figure.suptitle(f"What they are, and what the tuned network took them for: its {len(surest)} surest mistakes")
-common.save("04_mistakes.png", figure.savefig)
+common.save_figure(figure, "04_mistakes.png")
 
 # Try this: add a candidate of your own in which one thing is changed. What do the validation digits say?
 # Try this: change SEED in common.py and run the steps again. Which differences in the table were only luck?

@@ -24,7 +24,6 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)  # a picture that
 file = common.OUTPUTS / "digits.pt"
 if not PICTURES or not file.exists():
     tuned, facts = common.load_network("tuned_network.pt", "04_evaluate.py")
-    common.require_same_data(facts, "04_evaluate.py")
     logits, labels = common.predict(tuned, common.test_loader())  # (10000, 10) and (10000,)
     accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
     common.save_network("digits.pt", facts["network"], tuned, test_accuracy=accuracy)
@@ -110,16 +109,15 @@ if seen:
         print(f"{Path(path).name}: {common.CLASS_NAMES[best_class]}  ({best:.0%} sure){close}")
 
     height = min(len(seen), 12)  # of the figure, in pictures
-    figure, axes = plt.subplots(height, 3, figsize=(7, 1.6 * height + 0.5), squeeze=False, width_ratios=[1, 1, 2])
+    figure, axes = plt.subplots(height, 3, figsize=(7, 1.6 * height + 0.5), layout="constrained", squeeze=False, width_ratios=[1, 1, 2])
     for (left, middle, right), path, row in zip(axes, seen, probabilities):
         left.imshow(given[path])
         left.set(title="as given", xticks=[], yticks=[])
         middle.imshow(seen[path].numpy(), cmap="gray")
         middle.set(title="as the network sees it", xticks=[], yticks=[])
-        right.bar(common.CLASS_NAMES, row.numpy())
+        right.bar([name[:4] for name in common.CLASS_NAMES], row.numpy())
         right.set(title="probability of each digit", ylim=(0, 1))
-        right.tick_params("x", rotation=common.TILT)
-    common.save("05_your_digits.png", figure.savefig)
+    common.save_figure(figure, "05_your_digits.png")
 if len(seen) < len(set(PICTURES)):
     sys.exit(1)
 

@@ -1,14 +1,11 @@
-"""What the five steps share, in the order in which they need it"""
-import io
+"""What the five scripts share. Read each section together with the step that it belongs to."""
 import math
 import os
 import socket
-import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
-import matplotlib
+import matplotlib.pyplot as plt
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -16,55 +13,52 @@ from torch.utils.data import DataLoader, TensorDataset, random_split
 from torchvision import datasets
 from torchvision.transforms import v2
 
-# ---- Steps 1 and 2: the dataset. For another one, change these two lines ------------------------
+# ---- Settings: for another dataset change the first two, for other random numbers the third -------
 DATASET = datasets.MNIST  # for example datasets.FashionMNIST, with 0.2860 and 0.3530 below
 MEAN, STD = 0.1307, 0.3081  # mean and standard deviation of all training pixels, see step 1
+SEED = 1  # where random numbers start: the split, the order of the digits, the first weights
 
 CLASS_NAMES = [name.split(" - ")[0] for name in DATASET.classes]  # MNIST says "5 - five"
-TILT = 0 if max(map(len, CLASS_NAMES)) == 1 else 30  # degrees, so that long names do not overlap in a figure
-SEED = 1  # where random numbers start: the split, the order of the digits, the first weights
 FOLDER = Path(__file__).resolve().parent
 DATA = FOLDER / "data"
 OUTPUTS = FOLDER / "outputs"
 SAMPLE = FOLDER / "tests" / "sample"
 
 
-@cache
+# ---- Step 1: the digits, as they come --------------------------------------------------------------
+@cache  # ask once, and remember the answer
 def data_folder():
-    """The folder that holds the digits; they are downloaded the first time"""
-    if os.environ.get("DIGITS_SAMPLE", "0") not in ("", "0"):
-        return use_sample("DIGITS_SAMPLE is set")
+    """The folder that holds the digits; torchvision downloads them the first time"""
+    if os.environ.get("DIGITS_SAMPLE") == "1":
+        return use_sample("DIGITS_SAMPLE is 1")
     unpacked = list(DATA.glob(f"{DATASET.__name__}/raw/*-ubyte"))
-    if len(unpacked) < 4:  # images and labels, to train on and to test on
+    if len(unpacked) < 4:  # pictures and labels, to train on and to test on
         socket.setdefaulttimeout(10)  # seconds to wait for a server that does not answer
         try:
             DATASET(DATA, download=True)
         except Exception as error:  # a download fails in many ways; the line printed says in which
-            reason = f"{type(error).__name__}: {error}".splitlines()[-1]
-            return use_sample(f"the download failed, {reason}")
+            return use_sample(f"the download failed, {error!r}")
     return DATA
 
 
 def use_sample(reason):
-    """The folder of the digits that come with the course"""
+    """The folder of the digits that come with the course, for when there is no MNIST"""
     if DATASET is not datasets.MNIST:
-        raise SystemExit(f"{DATASET.__name__} cannot be used: {reason}. There is no sample of it.")
+        raise SystemExit(f"{DATASET.__name__} has no sample, and {reason}.")
     print(f"MNIST is not used: {reason}.")
-    print("A sample of 5,000 digits stands in for it. Expect 93 % of the first network, 98 % of the tuned.")
+    print("A sample of 5,000 digits stands in. Expect 93 % from the first network, 98 % from the tuned.")
     return SAMPLE
 
 
 def raw_digits(train):
     """The training digits or the test digits, as torchvision reads them"""
-    folder = data_folder()
     try:
-        return DATASET(folder, train)
-    except (RuntimeError, ValueError, AssertionError) as error:
-        damaged = folder / DATASET.__name__
-        raise SystemExit(f"A file in {damaged} is damaged ({error}). Delete this folder and try again.")
+        return DATASET(data_folder(), train)
+    except (RuntimeError, ValueError, AssertionError):
+        raise SystemExit(f"A file in {data_folder() / DATASET.__name__} is damaged: delete that folder.")
 
 
-# Transforms: from pictures to what a network wants
+# ---- Step 1: the transform. Step 2: its inverse ----------------------------------------------------
 to_tensor = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])  # 0 ... 255 -> 0.0 ... 1.0
 normalize = v2.Normalize([MEAN], [STD])  # (pixel - MEAN) / STD
 flatten = nn.Flatten(start_dim=-3)  # (1, 28, 28) -> (784,), and (batch, 1, 28, 28) -> (batch, 784)
@@ -73,16 +67,15 @@ transform = v2.Compose([to_tensor, normalize, flatten])
 
 def inverse_transform(flat):
     """Back to whole numbers from 0 to 255: (784,) -> (28, 28), and (batch, 784) -> (batch, 28, 28)"""
-    pictures = flat.unflatten(-1, (28, 28))
-    pictures = pictures * STD + MEAN
-    pixels = (pictures * 255).round().clamp(0, 255)
-    return pixels.to(torch.uint8)
+    pictures = flat.unflatten(-1, (28, 28)) * STD + MEAN  # 0.0 ... 1.0
+    pixels = (pictures * 255).round()  # 0.0 ... 255.0
+    return pixels.to(torch.uint8)  # 0 ... 255
 
 
-# Loaders: they hand out the digits in batches
+# ---- Step 1: the loaders ---------------------------------------------------------------------------
 @cache
 def load_digits(train):
-    """All training digits or all test digits, transformed once and kept, not again in each epoch"""
+    """All training digits or all test digits, transformed once, and not again in each epoch"""
     raw = raw_digits(train)
     images = transform(raw.data.unsqueeze(1))  # (60000, 28, 28) -> (60000, 1, 28, 28) -> (60000, 784)
     return TensorDataset(images, raw.targets)
@@ -93,8 +86,7 @@ def training_loaders(batch_size=128):
     generator = torch.Generator().manual_seed(SEED)  # makes the split the same in every script
     training, validation = random_split(load_digits(train=True), [11 / 12, 1 / 12], generator)
     training_loader = DataLoader(training, batch_size, shuffle=True, generator=generator)
-    validation_loader = DataLoader(validation, batch_size=1000)
-    return training_loader, validation_loader
+    return training_loader, DataLoader(validation, batch_size=1000)
 
 
 def test_loader():
@@ -102,42 +94,38 @@ def test_loader():
     return DataLoader(load_digits(train=False), batch_size=1000)
 
 
-# ---- Step 3: the first network. Step 4: the convolutional one, and relatives of both --------------
-# All of them take (batch, 784) pixels and return (batch, 10) logits.
+# ---- Step 3: the first network. Step 4: the convolutional one, and relatives of both ---------------
+# Each takes a batch of 784 pixels, (batch, 784), and returns ten logits for each digit, (batch, 10).
 def first_network(width=256):
     """Two hidden layers; each of their numbers is computed from all numbers of the layer before"""
     return nn.Sequential(
-        nn.Linear(28 * 28, width),  # (batch, 784) -> (batch, 256)
+        nn.Linear(784, width),  # (batch, 784) -> (batch, 256)
         nn.ReLU(),
-        nn.Linear(width, width // 2),  # -> (batch, 128)
+        nn.Linear(width, 128),  # -> (batch, 128)
         nn.ReLU(),
-        nn.Linear(width // 2, len(CLASS_NAMES)),  # -> (batch, 10)
+        nn.Linear(128, 10),  # -> (batch, 10)
     )
 
 
-def block(inputs, outputs, window=3, stride=1, padding=0, normalization=nn.BatchNorm2d):
+def block(inputs, outputs, normalization, window=3, stride=1, padding=0):
     """A stack of `inputs` pictures becomes a stack of `outputs` pictures"""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, window, stride, padding),
-        normalization(outputs),
-        nn.ReLU(),
-    )
+    convolution = nn.Conv2d(inputs, outputs, window, stride, padding)
+    return nn.Sequential(convolution, normalization(outputs), nn.ReLU())
 
 
 def convolutional_network(width=64, normalization=nn.BatchNorm2d):
-    """Five convolutions, which make more and more pictures, smaller and smaller ones"""
-    half, twice = width // 2, 2 * width
+    """Five convolutions make more and more pictures of a digit, and smaller and smaller ones"""
     network = nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
-        block(1, half, window=5, stride=2, normalization=normalization),  # -> (batch, 32, 12, 12)
-        block(half, width, normalization=normalization),  # -> (batch, 64, 10, 10)
-        block(width, width, normalization=normalization),  # -> (batch, 64, 8, 8)
+        block(1, width // 2, normalization, window=5, stride=2),  # -> (batch, 32, 12, 12)
+        block(width // 2, width, normalization),  # -> (batch, 64, 10, 10)
+        block(width, width, normalization),  # -> (batch, 64, 8, 8)
         nn.MaxPool2d(2),  # the largest of each 2 x 2 pixels: -> (batch, 64, 4, 4)
-        block(width, twice, padding=1, normalization=normalization),  # -> (batch, 128, 4, 4)
-        block(twice, twice, normalization=normalization),  # -> (batch, 128, 2, 2)
+        block(width, 2 * width, normalization, padding=1),  # -> (batch, 128, 4, 4)
+        block(2 * width, 2 * width, normalization),  # -> (batch, 128, 2, 2)
         nn.AdaptiveAvgPool2d(1),  # the mean of each picture: -> (batch, 128, 1, 1)
         nn.Flatten(),  # -> (batch, 128)
-        nn.Linear(twice, len(CLASS_NAMES)),  # -> (batch, 10)
+        nn.Linear(2 * width, 10),  # -> (batch, 10)
     )
     return network.to(memory_format=torch.channels_last)  # the same numbers, 14 % faster on a CPU
 
@@ -145,15 +133,15 @@ def convolutional_network(width=64, normalization=nn.BatchNorm2d):
 # A candidate in step 4 and a file in outputs/ say one of these names, so that it can be built again.
 NETWORKS = {
     "first": first_network,
-    "first, twice as wide": lambda: first_network(width=512),
+    "first, twice as wide": lambda: first_network(512),
     "first, with dropout": lambda: nn.Sequential(nn.Dropout(0.2), first_network()),
     "convolutional": convolutional_network,
-    "convolutional, half as wide": lambda: convolutional_network(width=32),
-    "convolutional, not normalized": lambda: convolutional_network(32, normalization=nn.Identity),
+    "convolutional, half as wide": lambda: convolutional_network(32),
+    "convolutional, not normalized": lambda: convolutional_network(32, nn.Identity),
 }
 
 
-# ---- Step 3: training and evaluation --------------------------------------------------------------
+# ---- Step 3: training and evaluation ---------------------------------------------------------------
 # A GPU where PyTorch finds one. Write "cpu" here if yours does not work.
 DEVICE = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
 
@@ -167,13 +155,14 @@ def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0):
         loss = cross_entropy(logits, labels.to(DEVICE), label_smoothing=smoothing)  # how wrong are they?
         optimizer.zero_grad()  # forget the gradients of the batch before, or these would be added to them
         loss.backward()  # one gradient for each weight: would the loss grow with it, and how fast?
-        optimizer.step()  # move each weight a little in the direction in which the loss falls
+        optimizer.step()  # move each weight a little to where the loss is lower
         if schedule:
             schedule.step()  # the learning rate for the next batch
         losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise SystemExit(f"The loss is {losses[-1]}, which is no number: lower the learning rate.")
-    return sum(losses) / len(losses)
+    mean_loss = sum(losses) / len(losses)
+    if not math.isfinite(mean_loss):
+        raise SystemExit(f"The loss is {mean_loss}, which is no number: lower the learning rate.")
+    return mean_loss
 
 
 @torch.no_grad()  # do not keep what backward() would need: nothing is learned here
@@ -197,29 +186,29 @@ def evaluate(network, loader):
     return loss.item(), right.float().mean().item()
 
 
-# ---- files, and trouble ------------------------------------------------------------------------------------
-matplotlib.rcParams.update({"figure.constrained_layout.use": True, "savefig.dpi": 150, "image.cmap": "gray_r"})
-if "ipykernel" not in sys.modules:  # outside a notebook
-    matplotlib.use("Agg")  # figures go to files, and no screen is needed
-if hasattr(sys.stdout, "reconfigure"):
-    sys.stdout.reconfigure(errors="replace")  # a console that lacks a letter shows a question mark
+# ---- Steps 2 to 5: figures and files in outputs/ ---------------------------------------------------
+def draw_digits(pictures, titles, columns):
+    """Small pictures in rows, with their titles; gray_r draws 0 white and 255 black, like ink on paper"""
+    rows = math.ceil(len(pictures) / columns)
+    figure = plt.figure(figsize=(columns, 1.4 * rows), layout="constrained")  # inches
+    for place, picture in enumerate(pictures):
+        axis = figure.add_subplot(rows, columns, place + 1)
+        axis.imshow(picture, cmap="gray_r")
+        axis.set_title(titles[place], size=8)
+        axis.axis("off")
+    return figure
 
 
-def save(name, write):
-    """Write a file elsewhere and move it into place: a run that is stopped in the middle leaves the old file whole."""
-    write(content := io.BytesIO())
+def save_figure(figure, file):
     OUTPUTS.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=OUTPUTS) as room:
-        Path(room, name).write_bytes(content.getvalue())
-        os.replace(Path(room, name), OUTPUTS / name)
-    print(f"Saved outputs/{name}")
+    figure.savefig(OUTPUTS / file, dpi=150)
+    print(f"Saved outputs/{file}")
 
 
 def save_network(file, name, network, **facts):
     """The network's weights, its name in NETWORKS, and facts worth keeping, such as an accuracy"""
     facts["network"] = name
     facts["weights"] = network.state_dict()
-    facts["data"] = data_in_use()
     OUTPUTS.mkdir(exist_ok=True)
     unfinished = OUTPUTS / "unfinished.pt"
     torch.save(facts, unfinished)
@@ -235,28 +224,5 @@ def load_network(file, script):
         network.load_state_dict(saved["weights"])
     except Exception as error:  # there is no such file, or it is damaged, or another program's
         reason = type(error).__name__
-        raise SystemExit(f"There is no usable outputs/{file} ({reason}). Make it with: python {script}")
+        raise SystemExit(f"There is no usable outputs/{file} ({reason}). To make it: python {script}")
     return network.eval(), saved
-
-
-def data_in_use():
-    return f"{DATASET.__name__} in {data_folder().name}"
-
-
-def require_same_data(saved, script):
-    """Another dataset's digits say nothing about a network, and the sample's are among MNIST's own"""
-    if saved["data"] != data_in_use():
-        raise SystemExit(f"This network was trained on {saved['data']}. Run again: python {script}")
-
-
-def explain(kind, error, trace):
-    """Python hands over every error that nobody caught; trouble with the machine is told in one or two lines."""
-    if issubclass(kind, KeyboardInterrupt):
-        print(f"\nStopped. What was saved is whole, older files are as they were. Again: python {sys.argv[0]}")
-        sys.exit(130)
-    if issubclass(kind, OSError) and kind is not FileNotFoundError:
-        sys.exit(f"{error}. The scripts must be able to read and write in {DATA.parent}.")
-    sys.__excepthook__(kind, error, trace)  # anything else is a mistake in the code, and Python shows where
-
-
-sys.excepthook = explain

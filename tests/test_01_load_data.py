@@ -147,3 +147,9 @@ def test_a_damaged_file_in_data_is_one_line_that_names_the_folder_to_delete(tmp_
         assert "MNIST" in errors and "delete" in errors.lower() and len(errors.splitlines()) == 1, (
             f"a file of digits in data/MNIST is {damage}. One line should say which folder to delete, "
             f"but what is said is: {errors[-500:]!r}")
+
+
+def test_the_script_runs_from_another_folder_without_warnings(course, tmp_path):
+    finish(start(tmp_path, "-W", "error", str(course / "01_load_data.py")))
+    written = [file.name for file in tmp_path.iterdir()]
+    assert not written, f"{written} was written into the working directory, not beside the script"

@@ -131,3 +131,14 @@ def test_a_run_with_false_test_labels_gives_the_same_network_and_true_validation
     share = accuracy(network, *sample_test)
     assert said < share + 0.05, (
         f"{said:.1%} of the validation digits are read right, but {share:.1%} of the test digits: are the former learned from?")
+
+
+def test_a_loss_that_is_no_number_stops_the_training(digits):
+    images = torch.full_like(digits[0], torch.nan)
+    network = nn.Linear(784, 10)
+    with pytest.raises((Exception, SystemExit)) as stopped:
+        train(network, [images, digits[1]], torch.optim.SGD(network.parameters()))
+        pytest.fail("training goes on with a loss that is NaN: stop with a line that says what to do", False)
+    assert "rate" in str(stopped.value), (
+        f"what is said when the loss is NaN, {str(stopped.value)!r}, does not help: the usual "
+        "reason is a learning rate that is too high")

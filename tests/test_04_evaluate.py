@@ -5,7 +5,7 @@ import shutil
 import common
 import pytest
 import torch
-from conftest import FULL, accuracy, check_figures, falsify_test_labels, finish, gather, load, start
+from conftest import FULL, accuracy, check_figures, copy_course, falsify_test_labels, finish, gather, load, start
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -113,3 +113,9 @@ def test_the_tuned_network_passes_and_beats_the_first_and_three_figures_are_draw
     first, tuned = [accuracy(load(course, name)[0], *sample_test) for name in ("first_network.pt", "tuned_network.pt")]
     assert tuned >= PASS, f"the tuned network reads {tuned:.1%} of the sample's test digits; the pass mark is {PASS:.0%}"
     assert tuned > first, f"tuning made it worse: {first:.1%} before, {tuned:.1%} after. Is the best candidate picked and saved?"
+
+
+def test_before_step_3_a_line_says_what_to_run(tmp_path):
+    _, errors = finish(start(copy_course(tmp_path), "04_evaluate.py"), code=1)
+    assert "03_train.py" in errors and len(errors.splitlines()) == 1, (
+        f"without outputs/first_network.pt one line must say to run 03_train.py, not: {errors[-500:]!r}")

@@ -5,7 +5,7 @@ import common
 import numpy
 import pytest
 import torch
-from conftest import ROOT, accuracy, check_figures, finish, load, start
+from conftest import ROOT, accuracy, check_figures, copy_course, finish, load, start
 from PIL import Image, ImageChops, ImageOps
 
 
@@ -49,6 +49,22 @@ def test_a_damaged_or_foreign_file_is_refused(damage, course, saved, tmp_path, c
     assert "code in the file was run" not in capsys.readouterr().out, "loading ran code: use weights_only=True"
     assert "digits.pt" in str(refused.value), \
         f"load_network refuses a damaged digits.pt with {refused.value!r:.99}: stop with a line that names the file"
+
+
+def test_half_a_file_never_takes_the_place_of_a_whole_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "OUTPUTS", tmp_path)
+    (tmp_path / "digits.pt").write_bytes(b"precious")
+    with pytest.raises(Exception):  # a fact that no file can hold stops torch.save in the middle
+        common.save_network("digits.pt", "first", common.first_network(), fact=lambda: None)
+    assert (tmp_path / "digits.pt").read_bytes() == b"precious", (
+        "a run that was stopped while it saved has destroyed the file that was there: write the new "
+        "one beside it, and replace the old one when it is whole")
+
+
+def test_before_step_4_a_line_says_what_to_run(tmp_path):
+    _, errors = finish(start(copy_course(tmp_path), "05_save.py"), code=1)
+    assert "04_evaluate.py" in errors and len(errors.splitlines()) == 1, (
+        f"without outputs/tuned_network.pt one line must say to run 04_evaluate.py, not: {errors[-500:]!r}")
 
 
 # ---- handwriting: the same digits in disguise --------------------------------------------------------------
