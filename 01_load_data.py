@@ -1,46 +1,86 @@
 """Step 1: what does a computer see when it looks at a handwritten digit?
 
-70,000 digits come from torchvision, become tensors (PyTorch's arrays), are normalized, flattened and put into batches.
+MNIST is a collection of 70,000 handwritten digits: small grey pictures, each with its label, which
+is the digit that was meant. Here they are loaded, turned into numbers that suit a neural network,
+and put into batches.
+
 Run it with: python 01_load_data.py
 """
-# %% One digit, as torchvision gives it
-import torch
-
+# %% The digits, and what each of them is for
 import common
 
-raw = common.raw_digits(train=True)
-image, label = raw[0]
-print(f"One item: a PIL picture of {image.size} pixels in mode {image.mode!r}, and its label, {label}\n")
+# torchvision knows MNIST and downloads it the first time. It comes as two sets, and common.py
+# splits the first of them once more, at random. That makes three parts, each for one purpose:
+#
+# - training digits: the network learns from them.
+# - validation digits: kept aside, to compare networks and settings with each other.
+# - test digits: looked at once, at the very end. Only digits that had no influence on anything can
+#   say how well the final network reads digits that it has never seen.
+training_set = common.raw_digits(train=True)
+test_set = common.raw_digits(train=False)
+print(f"For training and validation: {len(training_set):,} digits")
+print(f"For the test: {len(test_set):,} digits\n")
 
-# %% The same digit after each stage of the transform
-# Mode "L" means one byte a pixel: 0 is black paper, 255 is white ink (the figures of steps 2 and 4 show it the other
-# way round). A network wants decimals around zero, all in one row.
-print("stage       shape          dtype     min     max    mean  standard deviation")
-for name, stage in [("tensor", common.to_tensor), ("normalize", common.normalize), ("flatten", common.flatten)]:
+# %% One of them
+# Each pixel is a whole number from 0 (no ink) to 255 (full ink). Here each is printed as one of
+# five characters, and twice, since a character is about twice as high as it is wide.
+image, label = training_set[0]
+name = common.CLASS_NAMES[label]
+print(f"A picture of {image.width} x {image.height} pixels, labelled {name}:")
+raw = training_set.data[0]  # the same picture as a tensor, PyTorch's block of numbers: (28, 28)
+characters = " .:+#"
+for row in raw:
+    line = [2 * characters[pixel // 52] for pixel in row]  # 0 ... 255 -> 0 ... 4
+    print("".join(line))
+
+# %% One pixel by hand: from a whole number to what the network gets
+# 1. Divide by 255: a network computes with decimals, and small ones suit it best.
+# 2. Normalize: subtract the mean of all pixels and divide by their standard deviation, which says
+#    how far they typically are from the mean. The results lie around 0, some negative, some
+#    positive: the random numbers that a network starts with are made for such inputs.
+row, column = 9, 9
+pixel = raw[row, column]
+decimal = pixel / 255
+normalized = (decimal - common.MEAN) / common.STD
+print(f"The pixel in row {row}, column {column}: {pixel} -> {decimal:.4f} -> {normalized:.4f}")
+
+# 3. Flatten: put the 28 rows of the picture one behind the other, since our first network takes one
+#    row of 28 x 28 = 784 numbers. The pixel is now number 28 x row + column of them.
+flat = common.transform(image)  # common.py's way for the whole picture: (784,)
+print(f"The same pixel after common.transform: {flat[28 * row + column]:.4f}\n")
+
+# %% The whole picture after each stage of common.transform
+# The shape (1, 28, 28) says: one colour channel (grey), 28 rows, 28 columns.
+print("stage      shape        type           smallest  largest")
+for stage in common.transform.transforms:
     image = stage(image)
-    print(f"{name:<10}  {str(tuple(image.shape)):<13}  {str(image.dtype)[6:]}  {image.min():6.3f}  {image.max():6.3f}  "
-          f"{image.mean():6.3f}  {image.std():6.3f}")
+    name = type(stage).__name__
+    shape = tuple(image.shape)
+    numbers = f"{image.dtype!s:<13}  {image.min():8.3f}  {image.max():7.3f}"
+    print(f"{name:<9}  {shape!s:<11}  {numbers}")
 
-# %% Where the two numbers of the normalization come from
-# They are the mean and the standard deviation of all training pixels. The test pixels have no say in them, or else they
-# would no longer stand for digits that nobody has seen.
-pixels = raw.data / 255
-print(f"\nMean and standard deviation of all {len(raw):,} training digits: {pixels.mean():.4f} and {pixels.std():.4f}\n"
-      f"In common.py, from all 60,000 of {common.DATASET.__name__}: {common.MEAN:.4f} and {common.STD:.4f}")
+# %% Where the mean and the standard deviation come from
+# From all pixels of the set to train on. The test digits have to stay unseen, in this too.
+pixels = training_set.data / 255  # (60000, 28, 28)
+print(f"\nMean {pixels.mean():.4f}, standard deviation {pixels.std():.4f} of its pixels")
+print(f"Mean {common.MEAN:.4f}, standard deviation {common.STD:.4f} in common.py\n")
 
-# %% Three splits, each for one purpose
-# The training digits are learned from, the validation digits choose between networks, the test digits judge the choice.
-# The split is random, the same in every run, and plain: it does not force the same share of each digit into both.
+# %% Batches, and the loaders that hand them out
+# A network looks at many digits at once, here 128: a batch. Computing them together is quicker, and
+# the network corrects itself once for each batch. A loader hands out the batches of its digits one
+# after the other. The training loader does so in a new random order each time, so that the network
+# cannot get used to one.
 training_loader, validation_loader = common.training_loaders()
 test_loader = common.test_loader()
-print("\nsplit       digits   of each class: " + "  ".join(f"{name[:5]:>5}" for name in common.CLASS_NAMES))
-for name, loader in [("training", training_loader), ("validation", validation_loader), ("test", test_loader)]:
-    labels = torch.cat([labels for _, labels in loader])
-    counts = "  ".join(f"{count:5}" for count in labels.bincount(minlength=len(common.CLASS_NAMES)))
-    print(f"{name:<10}  {len(labels):6}                   {counts}")
+loaders = {"training": training_loader, "validation": validation_loader, "test": test_loader}
+print("part        digits  batches")
+for name, loader in loaders.items():
+    print(f"{name:<10}  {len(loader.dataset):6,}  {len(loader):7}")
 
-images, labels = next(iter(training_loader))
-print(f"\nOne batch: images {tuple(images.shape)} of {images.dtype}, labels {tuple(labels.shape)} of {labels.dtype}")
+images, labels = next(iter(training_loader))  # what `for images, labels in loader` gives first
+print(f"\nThe first batch: images {tuple(images.shape)}, labels {tuple(labels.shape)}")
+print(f"Its first ten labels: {labels[:10].tolist()}")
 
-# Try this: ask for training_loaders(batch_size=32). Which printed line changes, and which does not?
-# Try this: change SEED in common.py. What happens to the counts of the training and the test split?
+# Try this: print another digit, training_set[7] and training_set.data[7].
+# Try this: ask for training_loaders(batch_size=32). Which of the printed lines change?
+# Try this: change SEED in common.py. Which labels does the first batch have now?

@@ -36,7 +36,7 @@ def train(network, learning_rate=0.003, batch_size=128, smoothing=0, augmented=F
     torch.manual_seed(common.SEED)
     loader = (torch.utils.data.DataLoader(data, batch_size, shuffle=True) if data  # nothing kept aside
               else common.training_loaders(batch_size)[0])
-    network = common.NETWORKS[network]().to(common.DEVICE)
+    network = common.NETWORKS[network]().to(common.DEVICE, memory_format=torch.channels_last)  # quicker on a CPU
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * len(loader))
     for epoch in range(epochs):
@@ -62,8 +62,7 @@ CANDIDATES = {
     "twice as wide": dense | {"network": "first, twice as wide"},
     "dropout of 20 %": dense | {"network": "first, with dropout"},
     "convolutions": convolutional | {"network": "convolutional, not normalized"},
-    "  + batch normalization": convolutional | {"network": "convolutional, half as wide"},
-    "  + twice as wide": convolutional,
+    "  + batch normalization": convolutional,
     "  + label smoothing": convolutional | {"smoothing": 0.1},  # the right answer is 0.91, not 1: doubt is allowed
     "  + augmented digits": convolutional | {"smoothing": 0.1, "augmented": True},
 }
