@@ -188,7 +188,7 @@ def evaluate(network, loader):
 def draw_digits(pictures, titles, columns):
     """Small pictures in rows; gray_r draws the lowest number white, the highest black, like ink"""
     rows = math.ceil(len(pictures) / columns)
-    figure = plt.figure(figsize=(columns, 1.4 * rows), layout="constrained")  # inches
+    figure = plt.figure(figsize=(columns, 1.3 * rows), layout="constrained")  # inches
     for place, picture in enumerate(pictures):
         axis = figure.add_subplot(rows, columns, place + 1)
         axis.imshow(picture, cmap="gray_r")
