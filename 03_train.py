@@ -1,7 +1,9 @@
 """Step 3: how does a network learn to read digits?
 
-A network with two hidden layers (those between input and output) guesses, is told how wrong it was (the loss), and
-moves its weights (the numbers it multiplies by and those it adds) a little: that is training.
+A neural network is a long calculation that makes ten numbers, one for each digit, of the 784 pixels
+of a picture. The numbers that it multiplies by and adds are called weights. They are random at
+first; training changes them little by little, until the answers are right.
+
 Run it with: python 03_train.py
 """
 # %% Settings
@@ -9,72 +11,131 @@ import time
 
 import matplotlib.pyplot as plt
 import torch
+from torch.nn.functional import cross_entropy
 
 import common
 
-EPOCHS = 12  # how often every digit is shown; more of them take longer and in the end learn the digits by heart
-LEARNING_RATE = 0.003  # scale of a step, at its highest; too small is slow, too large destroys what was learned
-BATCH_SIZE = 128  # digits a step; larger batches make fewer and smoother steps
+EPOCHS = 10  # how often the network sees all training digits; more of them take longer
+LEARNING_RATE = 0.003  # how far the weights move: smaller is slower, larger is less exact
+BATCH_SIZE = 128  # digits in a batch; with larger batches there are fewer updates in an epoch
 
-# %% Digits and network
-torch.manual_seed(common.SEED)
+# %% The network is a stack of layers
+# Each layer makes a new row of numbers of the row that it gets. Each number of a Linear layer is a
+# sum: every number it gets, times a weight, plus one more weight (the bias). ReLU replaces negative
+# numbers by 0; without it, several Linear layers could do no more than one. The layers between
+# input and output are called hidden: here two, of 256 and of 128 numbers.
+torch.manual_seed(common.SEED)  # the same random numbers in each run
+network = common.first_network()
+print(network)
+number_of_weights = sum(weights.numel() for weights in network.parameters())
+print(f"{number_of_weights:,} weights\n")
+
+# %% One digit by hand: logits, probabilities, loss
+# What comes out are ten logits: any numbers, the higher the likelier. Softmax turns them into
+# probabilities, ten positive numbers that add up to 1.
 training_loader, validation_loader = common.training_loaders(BATCH_SIZE)
-network = common.first_network().to(common.DEVICE)
-print(network)  # Linear: weighted sums; ReLU: negative ones become 0
-print(f"{sum(weights.numel() for weights in network.parameters()):,} weights\n")
+images, labels = next(iter(validation_loader))  # (1000, 784) and (1000,)
+digit, label = images[0], labels[0]  # (784,), and a whole number
 
 
-# %% What comes out: ten logits
-# A logit is any number, higher for a digit that the network thinks more likely. Softmax turns ten of them into
-# probabilities that add up to 1. It is not a layer of the network, because the loss (cross_entropy) contains it already
-# and computes it more exactly together with its logarithm. To choose a digit the largest logit is enough.
-def show_probabilities(when):
-    logits, labels = common.predict(network, validation_loader)  # (5000, 10) and (5000,)
-    probabilities = logits[0].softmax(dim=0)
-    shown = "  ".join(f"{name}: {p:.1%}" for name, p in zip(common.CLASS_NAMES, probabilities))
-    print(f"{when} training, a validation digit labelled {common.CLASS_NAMES[labels[0]]}:  {shown}\n")
+def show(logits):
+    """Print ten logits, and the probabilities that softmax makes of them"""
+    probabilities = logits.softmax(dim=0)
+    for name, logit, probability in zip(common.CLASS_NAMES, logits, probabilities):
+        print(f"    {name:<11}  logit {logit:6.2f}  probability {probability:6.1%}")
+    return probabilities
 
 
-show_probabilities("Before")
+logits = network(digit)  # (10,)
+print(f"A {common.CLASS_NAMES[label]}, before training:")
+probabilities = show(logits)  # (10,)
 
-# %% Training
-# AdamW gives every weight a step length of its own, and pulls all of them a little towards 0. The schedule sets its
-# learning rate anew for each batch; it rises to LEARNING_RATE and falls to nearly 0: first careful, then quick, at last
-# exact. One epoch, line by line, is train_one_epoch in common.py.
+# How wrong is that? The loss says it in one number: minus the logarithm of the probability that the
+# right digit got. It is 0 for 100 %, 0.7 for 50 %, and 2.3 for 10 %, which is mere guessing.
+print(f"The loss by hand:       {-probabilities[label].log():.4f}")
+print(f"... with cross_entropy: {cross_entropy(logits, label):.4f}, which contains the softmax")
+
+# %% One update by hand: how a network learns
+# For a whole batch, the loss is the mean of the digits' losses.
+images, labels = next(iter(training_loader))  # (128, 784) and (128,)
+loss = cross_entropy(network(images), labels)
+print(f"\nThe loss of one batch: {loss:.4f}")
+
+# backward() computes the gradient of each weight and puts it into its .grad: how fast the loss
+# would grow if the weight grew. Where it is negative, a larger weight would make the loss smaller.
+loss.backward()
+weights = network[0].weight  # of the first layer: (256, 784)
+gradient = weights.grad[9, 400].item()
+print(f"One weight: {weights[9, 400]:.5f}, its gradient: {gradient:.5f}")
+
+# The update: each weight moves against its gradient, here by 0.1 (the learning rate) times as much.
+with torch.no_grad():  # PyTorch watches calculations, to find gradients; this is none to watch
+    for some_weights in network.parameters():
+        some_weights -= 0.1 * some_weights.grad
+print(f"The weight after the update, minus 0.1 x gradient: {weights[9, 400]:.5f}")
+loss = cross_entropy(network(images), labels)
+print(f"The loss of the same batch: {loss:.4f}, which is lower")
+
+# backward() adds to the gradients that it finds. So the old ones must be set to zero before it is
+# called again, or each batch would have a say in all updates after its own.
+loss.backward()
+print(f"The gradient now, as nobody has set it to zero: {weights.grad[9, 400]:.5f}\n")
+
+# %% Training: the same update for every batch, in every epoch
+# common.train_one_epoch does it. The weights are moved by an optimizer, and AdamW does more than
+# the update above: it averages the last gradients of a weight, moves all weights by similar amounts
+# however small their gradients are, and pulls each a little towards 0 (weight decay). A schedule
+# lowers the learning rate from LEARNING_RATE to 0: large moves at first, exact ones at the end.
+torch.manual_seed(common.SEED)
+network = common.first_network().to(common.DEVICE)  # afresh, so that all weights are random again
 optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1)
-schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=EPOCHS * len(training_loader))
-training_losses, validation_losses, accuracies = [], [], []
+updates = EPOCHS * len(training_loader)
+schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
+
+before = network[0].weight.detach().cpu().clone()  # a copy, to compare with: (256, 784)
+training_losses = []
+validation_losses = []
 print("epoch  training loss  validation loss  validation accuracy  seconds")
 for epoch in range(1, EPOCHS + 1):
     start = time.perf_counter()
-    training_losses.append(common.train_one_epoch(network, training_loader, optimizer, schedule))
+    training_loss = common.train_one_epoch(network, training_loader, optimizer, schedule)
     validation_loss, accuracy = common.evaluate(network, validation_loader)
+    seconds = time.perf_counter() - start
+    training_losses.append(training_loss)
     validation_losses.append(validation_loss)
-    accuracies.append(accuracy)
-    print(f"{epoch:5}  {training_losses[-1]:13.4f}  {validation_loss:15.4f}  {accuracy:19.2%}  "
-          f"{time.perf_counter() - start:7.1f}")
-print()
-show_probabilities("After")
+    losses = f"{training_loss:13.4f}  {validation_loss:15.4f}"
+    print(f"{epoch:5}  {losses}  {accuracy:19.2%}  {seconds:7.1f}")
+
+print(f"\nThe same {common.CLASS_NAMES[label]}, after training:")
+show(network(digit.to(common.DEVICE)))
 
 # %% Both loss curves
-# While both fall, the network learns what digits have in common. Where the training loss falls and the validation
-# loss does not, it learns the training digits by heart: overfitting. Step 4 has remedies. (At first the training loss
-# is the higher one, because it is averaged while the weights still improve.)
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.5), layout="constrained")
+# As long as both curves fall, the network learns what all sevens have in common. Where the training
+# loss goes on falling and the validation loss does not, it only learns what is peculiar to the
+# training digits. That is called overfitting; step 4 has remedies. (In the first epoch the training
+# loss is the higher one: the first batches met a network that had not learned anything yet.)
 epochs = range(1, EPOCHS + 1)
-left.plot(epochs, training_losses, "o-", label="training")
-left.plot(epochs, validation_losses, "s--", label="validation")
-left.set(title="Loss: lower is better", xlabel="epoch", ylabel="mean cross-entropy", xticks=epochs)
-left.legend()
-right.plot(epochs, [100 * accuracy for accuracy in accuracies], "s--", color="tab:orange")
-right.set(title="Validation accuracy: higher is better", xlabel="epoch", ylabel="read right (%)", xticks=epochs)
+figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+axis.plot(epochs, training_losses, "o-", label="training")
+axis.plot(epochs, validation_losses, "s--", label="validation")
+axis.set(title="Loss: lower is better", xlabel="epoch", ylabel="mean cross-entropy")
+axis.legend()
 common.save_figure(figure, "03_loss_curves.png")
 
-# %% A file for step 4
-if accuracies[-1] < 0.2:
-    raise SystemExit("The network has learned next to nothing and is not saved: change LEARNING_RATE.")
-common.save_network("first_network.pt", "first", network, validation_accuracy=accuracies[-1])
-print(f"Validation accuracy {accuracies[-1]:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
+# %% What the first layer has learned
+# Each of its 256 numbers has 784 weights, one for each pixel: together they are a picture. Ink
+# where it is dark makes the number larger, ink where it is light makes it smaller. Before training
+# there is only noise; afterwards most show strokes and bends, where digits have their ink.
+after = network[0].weight.detach().cpu()
+pictures = torch.cat([before[:16], after[:16]]).unflatten(1, (28, 28))  # (32, 28, 28)
+titles = ["before"] * 16 + ["after"] * 16
+figure = common.draw_digits(pictures, titles, columns=8)
+figure.suptitle("The weights of 16 numbers of the first layer, before and after training")
+common.save_figure(figure, "03_first_layer.png")
 
-# Try this: LEARNING_RATE = 0.1, then 0.00005. How do the two curves tell you that it is too large or too small?
-# Try this: EPOCHS = 30. When do the two curves part?
+# %% A file for step 4
+common.save_network("first_network.pt", "first", network, validation_accuracy=accuracy)
+print(f"Validation accuracy {accuracy:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
+
+# Try this: LEARNING_RATE = 0.1, then 0.00005. How do the curves show that it is too large or small?
+# Try this: EPOCHS = 30. From which epoch on do the two loss curves part?
