@@ -1,6 +1,7 @@
-"""What all tests share: the digits, the scripts run once each in a clean folder, and a look at their figures.
+"""What all tests share: the digits, the scripts run once each in a clean folder, their figures
 
-Nothing is downloaded. Full MNIST is used where it lies in data/, else the sample. The scripts always run on the sample.
+Nothing is downloaded. Full MNIST is used where it lies in data/, else the sample. The scripts
+always run on the sample.
 """
 import functools
 import os
@@ -18,14 +19,15 @@ from PIL import Image, ImageFilter
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-FULL = any(len(list((ROOT / "data" / "MNIST" / "raw").glob(ending))) == 4 for ending in ["*-ubyte", "*.gz"])
+RAW = ROOT / "data" / "MNIST" / "raw"
+FULL = len(list(RAW.glob("*-ubyte"))) == 4 or len(list(RAW.glob("*.gz"))) == 4
 if not FULL:
     os.environ["DIGITS_SAMPLE"] = "1"
 
 import common  # noqa: E402  (after the choice of the digits)
 
 common.DEVICE = "cpu"
-torch.set_num_threads(1)  # small tests gain nothing from more, and wait for each other on a busy machine
+torch.set_num_threads(1)  # small tests gain nothing from more, and wait for each other then
 
 
 def gather(loader):
@@ -37,13 +39,16 @@ def gather(loader):
 
 
 def start(folder, *command, **variables):
-    """Start a script as a user does: a new process in its folder, on the sample unless variables say otherwise"""
-    one_thread = {"OMP_NUM_THREADS": "1"}  # since some run side by side
-    environment = os.environ | one_thread | {"DIGITS_SAMPLE": "1", "PYTHONIOENCODING": "utf-8"} | variables
+    """Start a script as a user does; on the sample, unless the variables say otherwise"""
+    usual = {
+        "DIGITS_SAMPLE": "1",
+        "OMP_NUM_THREADS": "1",  # one thread, since some run side by side
+        "PYTHONIOENCODING": "utf-8",
+    }
     return subprocess.Popen(
         [sys.executable, *command],
         cwd=folder,
-        env=environment,
+        env=os.environ | usual | variables,
         text=True,
         encoding="utf-8",
         stdin=subprocess.DEVNULL,
@@ -53,10 +58,12 @@ def start(folder, *command, **variables):
 
 
 def finish(process, code=0):
-    """What a script printed, and its errors; one that ends with another exit code fails the test and is quoted"""
+    """What a script printed, and its errors; one that ends otherwise fails the test"""
     printed, errors = process.communicate(timeout=300)
     if process.returncode != code or code and "Traceback" in errors:
-        pytest.fail(f"{process.args[1]} stopped with exit code {process.returncode}:\n{(printed + errors)[-1500:]}", False)
+        script = process.args[1]
+        end = (printed + errors)[-1500:]
+        pytest.fail(f"{script} stopped with exit code {process.returncode}:\n{end}", False)
     return printed, errors
 
 
@@ -127,12 +134,17 @@ def check_printed(text, wanted, advice):
 
 def check_figures(course, pattern, number):
     figures = list((course / "outputs").glob(pattern))
-    assert len(figures) >= number, f"outputs/ has {len(figures)} figures {pattern}, {number} are asked for: save them there"
-    assert len({figure.read_bytes() for figure in figures}) == len(figures), f"two of the figures {pattern} are the same"
+    assert len(figures) >= number, (
+        f"outputs/ has {len(figures)} figures {pattern}, {number} are asked for: save them there")
+    different = {figure.read_bytes() for figure in figures}
+    assert len(different) == len(figures), f"two of the figures {pattern} are the same"
     for figure in figures:
         picture = Image.open(figure).convert("RGB")
         picture.thumbnail((1200, 1200))
-        colour = (numpy.asarray(picture.convert("HSV"))[..., 1] > 100).mean()  # the share of pixels that have some
-        areas = (numpy.asarray(picture.convert("L").filter(ImageFilter.MaxFilter(5))) < 230).mean()  # no axes and letters
-        assert colour > 0.002 or areas > 0.01, \
-            f"{figure.name} is blank, or has axes with nothing in them: draw first, save then, and give thin curves a colour"
+        saturation = numpy.asarray(picture.convert("HSV"))[..., 1]
+        coloured = (saturation > 100).mean()  # the share of pixels that have some colour
+        without_lines = picture.convert("L").filter(ImageFilter.MaxFilter(5))
+        dark = (numpy.asarray(without_lines) < 230).mean()  # in areas, not in axes and letters
+        assert coloured > 0.002 or dark > 0.01, (
+            f"{figure.name} is blank, or has axes with nothing in them: draw first, save then, and "
+            "give thin curves a colour")

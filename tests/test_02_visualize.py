@@ -5,6 +5,7 @@ import torch
 from conftest import check_figures, check_printed
 from PIL import Image
 
+NAMES = ["random", "black", "white", "every value"]
 PICTURES = torch.stack([
     torch.randint(0, 256, (28, 28), generator=torch.Generator().manual_seed(0)),
     torch.zeros(28, 28),
@@ -15,36 +16,51 @@ PICTURES = torch.stack([
 
 @pytest.fixture
 def batch():
-    return torch.stack([common.transform(Image.fromarray(picture.numpy())) for picture in PICTURES])  # (4, 784)
+    pictures = [Image.fromarray(picture.numpy()) for picture in PICTURES]
+    return torch.stack([common.transform(picture) for picture in pictures])  # (4, 784)
 
 
-@pytest.mark.parametrize("number", range(4), ids=["random", "black", "white", "every value"])
+@pytest.mark.parametrize("number", range(4), ids=NAMES)
 def test_the_inverse_restores_one_picture_exactly(number, batch):
-    restored, picture = common.inverse_transform(batch[number]), PICTURES[number]
-    assert restored.shape[-2:] == (28, 28), f"restored {tuple(restored.shape)}, not (28, 28): unflatten the 784 numbers"
-    assert restored.max() > 1 or picture.max() == 0, "restored values end at 1: multiply by 255 to get pixels"
-    wrong = (restored.double().view(28, 28) - picture).abs().max()
-    assert wrong == 0, (f"a restored pixel is off by {wrong:g}. The inverse of (x - mean) / std is x * std + mean, in "
-                        "this order; then times 255, and rounded, not cut off.")
+    picture = PICTURES[number]
+    restored = common.inverse_transform(batch[number])
+    assert restored.shape[-2:] == (28, 28), (
+        f"restored {tuple(restored.shape)}, not (28, 28): unflatten the 784 numbers")
+    assert restored.max() > 1 or picture.max() == 0, (
+        "restored values end at 1: multiply by 255 to get pixels")
+    difference = restored.double().view(28, 28) - picture
+    wrong = difference.abs().max()
+    assert wrong == 0, (
+        f"a restored pixel is off by {wrong:g}. The inverse of (x - mean) / std is x * std + mean, "
+        "in this order; then times 255, and rounded, not cut off.")
 
 
 def test_the_inverse_restores_a_batch_exactly(batch):
-    kept, restored = batch.clone(), common.inverse_transform(batch)
-    assert restored.shape == (4, 28, 28), f"a batch of 4 became {tuple(restored.shape)}, not (4, 28, 28)"
-    assert common.inverse_transform(batch[:1]).shape == (1, 28, 28), "a batch of one digit is still a batch: (1, 28, 28)"
-    assert torch.equal(restored.long(), PICTURES.long()), \
-        "a batch is not restored like single pictures: the inverse must treat each picture by itself"
-    assert torch.equal(batch, kept), "the inverse changed its input: compute a new tensor instead of x *= std"
+    kept = batch.clone()
+    restored = common.inverse_transform(batch)
+    assert restored.shape == (4, 28, 28), (
+        f"a batch of 4 became {tuple(restored.shape)}, not (4, 28, 28)")
+    assert common.inverse_transform(batch[:1]).shape == (1, 28, 28), (
+        "a batch of one digit is still a batch: (1, 28, 28)")
+    assert torch.equal(restored.long(), PICTURES.long()), (
+        "a batch is not restored like single pictures: the inverse must treat each picture by "
+        "itself")
+    assert torch.equal(batch, kept), (
+        "the inverse changed its input: compute a new tensor instead of x *= std")
 
 
 def test_a_batch_of_the_training_loader_is_restored():
-    raw = {digit.numpy().tobytes() for digit in common.DATASET(common.data_folder(), train=True).data}
-    restored = common.inverse_transform(next(iter(common.training_loaders()[0]))[0]).to(torch.uint8)
+    training_set = common.DATASET(common.data_folder(), train=True)
+    raw = {digit.numpy().tobytes() for digit in training_set.data}
+    training_loader, _ = common.training_loaders()
+    batch, _ = next(iter(training_loader))
+    restored = common.inverse_transform(batch).to(torch.uint8)
     assert all(digit.numpy().tobytes() in raw for digit in restored), (
-        "digits of a training batch are not the raw digits after the inverse: transform and inverse must use the "
-        "same MEAN and STD, and flatten and unflatten the same order.")
+        "digits of a training batch are not the raw digits after the inverse: transform and "
+        "inverse must use the same MEAN and STD, and flatten and unflatten the same order.")
 
 
-def test_the_script_draws_its_five_figures_and_prints_sizes_and_shapes_before_and_after(course, printed):
-    check_printed(printed(2), ["784", "28 x 28"], "02_visualize.py shows sizes and shapes before and after the inverse")
+def test_the_script_draws_its_five_figures_and_prints_shapes_before_and_after(course, printed):
+    advice = "02_visualize.py shows sizes and shapes before and after the inverse"
+    check_printed(printed(2), ["784", "28 x 28"], advice)
     check_figures(course, "02_*.png", 5)

@@ -1,11 +1,12 @@
-"""Step 4: evaluation counts right, the choice is made without the test set, and the networks are good enough."""
+"""Step 4: evaluation counts right, the test set chooses nothing, the networks are good enough."""
 import re
 import shutil
 
 import common
 import pytest
 import torch
-from conftest import FULL, accuracy, check_figures, copy_course, falsify_test_labels, finish, gather, load, start
+from conftest import FULL, accuracy, check_figures, copy_course, falsify_test_labels
+from conftest import finish, gather, load, start
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -14,38 +15,53 @@ PASS = 0.90  # of the test digits; the course's pass mark
 
 @pytest.fixture
 def known_case():
-    """A network whose logits are its first ten inputs; ten digits in batches of 4, 4 and 2: both of the last are read wrong."""
+    """A network whose logits are its first ten inputs, and ten digits in batches of 4, 4 and 2
+
+    The last three digits are read wrong, two of them in the smaller batch.
+    """
     network = nn.Linear(784, 10, bias=False)
     nn.init.eye_(network.weight)
-    images = torch.eye(784)[:10] * torch.tensor([0, 12, 12, 12, 12, 12, 12, 5, 5, 5]).unsqueeze(1)
+    strength = torch.tensor([0, 12, 12, 12, 12, 12, 12, 5, 5, 5])
+    images = torch.eye(784)[:10] * strength.unsqueeze(1)
     images[:, 0] = 6  # each looks like a 0, too
-    return network, DataLoader(TensorDataset(images, torch.arange(10)), batch_size=4)
+    digits = TensorDataset(images, torch.arange(10))
+    return network, DataLoader(digits, batch_size=4)
 
 
 def test_accuracy_and_loss_count_digits_not_batches(known_case):
     loss, share = common.evaluate(*known_case)
     assert share == pytest.approx(0.7, abs=1e-6), (
-        f"7 of 10 digits are right, but evaluate says {share:.4f}, as a share. Divide the number of right digits by the "
-        "number of digits; the last batch is smaller (0.58 = mean over batches) and counts too (0.88 = it was dropped).")
+        f"7 of 10 digits are right, but evaluate says {share:.4f}, as a share. Divide the number "
+        "of right digits by the number of digits; the last batch is smaller (0.58 = mean over "
+        "batches) and counts too (0.88 = it was dropped).")
     assert loss == pytest.approx(0.4020, abs=1e-3), (
-        f"the mean loss of these 10 digits is 0.4020, but evaluate says {loss:.4f}: weigh the smaller last batch by its "
-        "size (0.5563 = mean over batches), and leave out no batch")
+        f"the mean loss of these 10 digits is 0.4020, but evaluate says {loss:.4f}: weigh the "
+        "smaller last batch by its size (0.5563 = mean over batches), and leave out no batch")
 
 
 def test_evaluation_switches_dropout_batch_norm_and_gradients_off(known_case):
     network, loader = known_case
-    shaky, seen = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(784), network).train(), []
-    network.register_forward_hook(lambda *_: seen.append((network.training, torch.is_grad_enabled())))
-    share = common.evaluate(shaky, loader)[1]
-    training, gradients = map(any, zip(*seen))
-    assert not training and share == pytest.approx(0.7) and shaky[1].num_batches_tracked == 0, \
-        "evaluate must call network.eval() before it counts: dropout blurs the answers, batch norm reckons with the batch"
-    assert not gradients, "evaluation tracks gradients: put it under torch.no_grad()"
+    shaky = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(784), network).train()
+    training = []
+    gradients = []
+
+    def remember(layer, inputs, output):
+        training.append(layer.training)
+        gradients.append(torch.is_grad_enabled())
+
+    network.register_forward_hook(remember)
+    _, share = common.evaluate(shaky, loader)
+    counted_on = shaky[1].num_batches_tracked
+    assert not any(training) and share == pytest.approx(0.7) and counted_on == 0, (
+        "evaluate must call network.eval() before it counts: dropout blurs the answers, batch norm "
+        "reckons with the batch")
+    assert not any(gradients), "evaluation tracks gradients: put it under torch.no_grad()"
 
 
 def test_the_first_network_reaches_the_threshold():
     torch.manual_seed(0)
-    network, (loader, _) = common.first_network(), common.training_loaders()
+    network = common.first_network()
+    loader, _ = common.training_loaders()
     optimizer = torch.optim.Adam(network.parameters())
     epochs, goal = (5, 0.975) if FULL else (20, PASS)
     for epoch in range(epochs):
@@ -53,8 +69,9 @@ def test_the_first_network_reaches_the_threshold():
         common.train_one_epoch(network, loader, optimizer)
     share = accuracy(network, *gather(common.test_loader()))
     assert share >= goal, (
-        f"after {epochs} epochs of training the first network reads {share:.2%} of the test digits, less than {goal:.1%}. "
-        "If the tests of steps 1 to 3 pass, it is too small or badly shaped: look at first_network in common.py.")
+        f"after {epochs} epochs of training the first network reads {share:.2%} of the test "
+        f"digits, less than {goal:.1%}. If the tests of steps 1 to 3 pass, it is too small or "
+        "badly shaped: look at first_network in common.py.")
 
 
 def before_the_test(text):
@@ -63,59 +80,105 @@ def before_the_test(text):
 
 @pytest.fixture(scope="module")
 def false_run(course, printed, tmp_path_factory):
-    """A copy of the course in which every label of the test set is false, and what step 4 prints there"""
+    """A copy of the course in which every test label is false, and what step 4 prints there"""
     printed(3)
-    folder = falsify_test_labels(shutil.copytree(course, tmp_path_factory.mktemp("false") / "course"))
+    folder = tmp_path_factory.mktemp("false") / "course"
+    falsify_test_labels(shutil.copytree(course, folder))
     process = start(folder, "04_evaluate.py")
     printed(4)  # at the same time
-    return folder, finish(process)[0]
+    output, _ = finish(process)
+    return folder, output
 
 
 def test_the_choice_does_not_depend_on_the_test_labels(course, printed, false_run):
-    shares, other_shares = [re.findall(r"\d+\.\d+ ?%", before_the_test(text)) for text in (printed(4), false_run[1])]
-    (network, _), (other, _) = load(course, "tuned_network.pt"), load(false_run[0], "tuned_network.pt")
-    weights, other_weights = [list(one.state_dict().values()) for one in (network, other)]
-    assert shares == other_shares and str(network) == str(other) and all(map(torch.equal, weights, other_weights)), (
-        "with false labels in the test set step 4 prints another table, or chooses or trains another network, so the test set has "
-        "a say in it: compare candidates and stop training by the validation digits only. (Or it is chance, without a seed.)")
+    folder, text = false_run
+    shares = re.findall(r"\d+\.\d+ ?%", before_the_test(printed(4)))
+    other_shares = re.findall(r"\d+\.\d+ ?%", before_the_test(text))
+    network, _ = load(course, "tuned_network.pt")
+    other, _ = load(folder, "tuned_network.pt")
+    same_network = str(network) == str(other)
+    weights = network.state_dict().values()
+    same_weights = same_network and all(map(torch.equal, weights, other.state_dict().values()))
+    assert shares == other_shares and same_weights, (
+        "with false labels in the test set step 4 prints another table, or chooses or trains "
+        "another network, so the test set has a say in it: compare candidates and stop training by "
+        "the validation digits only. (Or it is chance, without a seed.)")
 
 
-def test_several_settings_were_really_tried_and_the_best_was_taken(course, printed):
-    lines = [line for line in before_the_test(printed(4)).splitlines() if not line.endswith((".", "?", ":"))]  # no sentences
-    with_weights = [line for line in lines if re.search(r"(?<!\.)\b\d{4,}\b", line)]
-    shares = {line: re.findall(r"(\d+\.\d+) ?%", line) for line in with_weights}
-    rows = {line: float(share[-1]) for line, share in shares.items() if share}
+def rows_of_the_table(text):
+    """The last accuracy of each line that has a number of weights and an accuracy, by line"""
+    rows = {}
+    for line in before_the_test(text).splitlines():
+        is_sentence = line.endswith((".", "?", ":"))
+        weights = re.search(r"(?<!\.)\b\d{4,}\b", line)
+        shares = re.findall(r"(\d+\.\d+) ?%", line)
+        if weights and shares and not is_sentence:
+            rows[line] = float(shares[-1])
+    return rows
+
+
+def test_several_settings_were_really_tried(printed):
+    rows = rows_of_the_table(printed(4))
     assert len(rows) >= 7, (
-        f"{len(rows)} rows with a number of weights and a validation accuracy in % stand before the words 'Test accuracy'; at "
-        "least 7 are asked for, and the test digits have no place in the table")
-    assert len({*rows.values()}) >= 4, "the candidates have (nearly) all the same accuracy: are their settings used?"
-    weights = sum(weight.numel() for weight in load(course, "tuned_network.pt")[0].parameters())
+        f"{len(rows)} rows with a number of weights and a validation accuracy in % stand before "
+        "the words 'Test accuracy'; at least 7 are asked for, and the test digits have no place "
+        "in the table")
+    assert len(set(rows.values())) >= 4, (
+        "the candidates have (nearly) all the same accuracy: are their settings used?")
+
+
+def test_the_best_candidate_was_taken(course, printed):
+    rows = rows_of_the_table(printed(4))
+    best = max(rows.values())
+    network, _ = load(course, "tuned_network.pt")
+    weights = sum(weight.numel() for weight in network.parameters())
     mine = [share for line, share in rows.items() if re.search(rf"\b{weights}\b", line)]
-    assert mine and max(mine) == max(rows.values()), (
-        f"the best candidate has {max(rows.values())} % in the table, but outputs/tuned_network.pt is none with this accuracy "
-        f"(it has {weights} weights): is each row printed with its number of weights, and the best one trained and saved?")
+    assert mine and max(mine) == best, (
+        f"the best candidate has {best} % in the table, but outputs/tuned_network.pt is none with "
+        f"this accuracy (it has {weights} weights): is each row printed with its number of "
+        "weights, and the best one trained and saved?")
 
 
 @pytest.mark.parametrize("labels", ["true", "false"])
 def test_the_printed_test_accuracy_was_computed(labels, course, false_run, printed, sample_test):
-    folder, text = (course, printed(4)) if labels == "true" else false_run
-    truth = sample_test[1] if labels == "true" else (sample_test[1] + 1) % 10
-    share = 100 * accuracy(load(folder, "tuned_network.pt")[0], sample_test[0], truth)
-    numbers = [float(number) for number in re.findall(r"\d+\.\d+", text.lower().split("test accuracy")[-1])]
-    assert any(abs(number - share) < 0.06 or abs(100 * number - share) < 0.06 for number in numbers), (
-        f"the tuned network reads {share:.1f} % of the test digits, but step 4 prints no such number after 'Test "
-        "accuracy'. Is it computed in this run, over all test digits?")
+    folder, text = false_run
+    images, truth = sample_test
+    if labels == "true":
+        folder, text = course, printed(4)
+    else:
+        truth = (truth + 1) % 10
+    network, _ = load(folder, "tuned_network.pt")
+    share = 100 * accuracy(network, images, truth)
+    after = text.lower().split("test accuracy")[-1]
+    numbers = [float(number) for number in re.findall(r"\d+\.\d+", after)]
+    as_percent = any(abs(number - share) < 0.06 for number in numbers)
+    as_share = any(abs(100 * number - share) < 0.06 for number in numbers)
+    assert as_percent or as_share, (
+        f"the tuned network reads {share:.1f} % of the test digits, but step 4 prints no such "
+        "number after 'Test accuracy'. Is it computed in this run, over all test digits?")
 
 
-def test_the_tuned_network_passes_and_beats_the_first_and_three_figures_are_drawn(course, printed, sample_test):
+def test_three_figures_are_drawn(course, printed):
     printed(4)
     check_figures(course, "04_*.png", 3)
-    first, tuned = [accuracy(load(course, name)[0], *sample_test) for name in ("first_network.pt", "tuned_network.pt")]
-    assert tuned >= PASS, f"the tuned network reads {tuned:.1%} of the sample's test digits; the pass mark is {PASS:.0%}"
-    assert tuned > first, f"tuning made it worse: {first:.1%} before, {tuned:.1%} after. Is the best candidate picked and saved?"
+
+
+def test_the_tuned_network_passes_and_beats_the_first(course, printed, sample_test):
+    printed(4)
+    first, _ = load(course, "first_network.pt")
+    tuned, _ = load(course, "tuned_network.pt")
+    first = accuracy(first, *sample_test)
+    tuned = accuracy(tuned, *sample_test)
+    assert tuned >= PASS, (
+        f"the tuned network reads {tuned:.1%} of the sample's test digits; the pass mark is "
+        f"{PASS:.0%}")
+    assert tuned > first, (
+        f"tuning made it worse: {first:.1%} before, {tuned:.1%} after. Is the best candidate "
+        "picked and saved?")
 
 
 def test_before_step_3_a_line_says_what_to_run(tmp_path):
     _, errors = finish(start(copy_course(tmp_path), "04_evaluate.py"), code=1)
     assert "03_train.py" in errors and len(errors.splitlines()) == 1, (
-        f"without outputs/first_network.pt one line must say to run 03_train.py, not: {errors[-500:]!r}")
+        "without outputs/first_network.pt one line must say to run 03_train.py, not: "
+        f"{errors[-500:]!r}")

@@ -15,40 +15,71 @@ def saved(course, printed):
     return load(course, "digits.pt")
 
 
-def test_the_file_holds_a_trained_network_and_says_how_good_it_is(saved, sample_test):
-    network, facts = saved
-    assert not network.training, "load_network must return the network in evaluation mode: call network.eval()"
+def test_the_file_holds_a_trained_network(saved, sample_test):
+    network, _ = saved
+    assert not network.training, (
+        "load_network must return the network in evaluation mode: call network.eval()")
     share = accuracy(network, *sample_test)
-    assert share >= 0.9, f"the network in outputs/digits.pt reads {share:.1%} of the test digits: save all of the trained one"
-    assert facts["test_accuracy"] == pytest.approx(share, abs=6e-4), \
-        f"the file says {facts['test_accuracy']:.2%}, the network reads {share:.2%}: compute it in this run, over all test digits"
+    assert share >= 0.9, (
+        f"the network in outputs/digits.pt reads {share:.1%} of the test digits: save all of the "
+        "trained one")
 
 
-def test_the_file_gives_the_same_logits_as_the_tuned_network_to_the_last_bit(course, saved, sample_test):
-    logits, again = [network(sample_test[0]) for network in (load(course, "tuned_network.pt")[0], saved[0])]
-    assert torch.equal(logits, again), \
-        "digits.pt gives other logits than tuned_network.pt: save all weights, and load them strictly into the same network"
+def test_the_file_says_how_good_the_network_is(saved, sample_test):
+    network, facts = saved
+    share = accuracy(network, *sample_test)
+    assert facts["test_accuracy"] == pytest.approx(share, abs=6e-4), (
+        f"the file says {facts['test_accuracy']:.2%}, the network reads {share:.2%}: compute it in "
+        "this run, over all test digits")
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut short", "a picture", "with code", "without the last weights"])
+def test_the_file_gives_the_same_logits_as_the_tuned_network(course, saved, sample_test):
+    images, _ = sample_test
+    network, _ = saved
+    tuned, _ = load(course, "tuned_network.pt")
+    assert torch.equal(tuned(images), network(images)), (
+        "digits.pt gives other logits than tuned_network.pt: save all weights, and load them "
+        "strictly into the same network")
+
+
+CODE = b"cbuiltins\nprint\n(S'code in the file was run'\ntR."  # a pickle that calls print
+
+
+def without_the_last_weights(file):
+    """What the file holds, without one of the tensors of its network"""
+    facts = torch.load(file, weights_only=True)
+    for part in (facts, *facts.values()):
+        if isinstance(part, dict) and any(map(torch.is_tensor, part.values())):
+            part.popitem()
+    return facts
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut short", "a picture", "code", "a part"])
 def test_a_damaged_or_foreign_file_is_refused(damage, course, saved, tmp_path, capsys):
-    whole, file = course / "outputs" / "digits.pt", tmp_path / "outputs" / "digits.pt"
+    whole = course / "outputs" / "digits.pt"
+    file = tmp_path / "outputs" / "digits.pt"
     file.parent.mkdir()
-    figure = next(whole.parent.glob("04_*.png")).read_bytes()
-    contents = {"cut short": whole.read_bytes()[:-1000], "a picture": figure,
-                "with code": b"cbuiltins\nprint\n(S'code in the file was run'\ntR."}  # a pickle that calls print
-    file.write_bytes(contents.get(damage, b""))
-    if damage == "without the last weights":
-        facts = torch.load(whole, weights_only=True)
-        parts = [part for part in (*facts.values(), facts) if isinstance(part, dict)]
-        next(part for part in parts if any(map(torch.is_tensor, part.values()))).popitem()
-        torch.save(facts, file)
+    if damage == "a part":
+        torch.save(without_the_last_weights(whole), file)
+    else:
+        figure = next(whole.parent.glob("04_*.png"))
+        contents = {
+            "empty": b"",
+            "cut short": whole.read_bytes()[:-1000],
+            "a picture": figure.read_bytes(),
+            "code": CODE,
+        }
+        file.write_bytes(contents[damage])
     with pytest.raises((Exception, SystemExit)) as refused:
         load(tmp_path, "digits.pt")
-        pytest.fail("the file was accepted: use weights_only=True, and load_state_dict without strict=False", False)
-    assert "code in the file was run" not in capsys.readouterr().out, "loading ran code: use weights_only=True"
-    assert "digits.pt" in str(refused.value), \
-        f"load_network refuses a damaged digits.pt with {refused.value!r:.99}: stop with a line that names the file"
+        pytest.fail(
+            f"a file that is {damage} was accepted: use weights_only=True, and load_state_dict "
+            "without strict=False", False)
+    assert "code in the file was run" not in capsys.readouterr().out, (
+        "loading ran code: use weights_only=True")
+    assert "digits.pt" in str(refused.value), (
+        f"load_network refuses a damaged digits.pt with {refused.value!r:.99}: stop with a line "
+        "that names the file")
 
 
 def test_half_a_file_never_takes_the_place_of_a_whole_one(tmp_path, monkeypatch):
@@ -57,20 +88,26 @@ def test_half_a_file_never_takes_the_place_of_a_whole_one(tmp_path, monkeypatch)
     with pytest.raises(Exception):  # a fact that no file can hold stops torch.save in the middle
         common.save_network("digits.pt", "first", common.first_network(), fact=lambda: None)
     assert (tmp_path / "digits.pt").read_bytes() == b"precious", (
-        "a run that was stopped while it saved has destroyed the file that was there: write the new "
-        "one beside it, and replace the old one when it is whole")
+        "a run that was stopped while it saved has destroyed the file that was there: write the "
+        "new one beside it, and replace the old one when it is whole")
 
 
 def test_before_step_4_a_line_says_what_to_run(tmp_path):
     _, errors = finish(start(copy_course(tmp_path), "05_save.py"), code=1)
     assert "04_evaluate.py" in errors and len(errors.splitlines()) == 1, (
-        f"without outputs/tuned_network.pt one line must say to run 04_evaluate.py, not: {errors[-500:]!r}")
+        "without outputs/tuned_network.pt one line must say to run 04_evaluate.py, not: "
+        f"{errors[-500:]!r}")
 
 
-# ---- handwriting: the same digits in disguise --------------------------------------------------------------
+# ---- handwriting: the same digits in disguise ----------------------------------------------------
 def enlarged(digit, factor=8):
     """Dark ink on white paper, large, with a margin"""
-    return ImageOps.invert(ImageOps.expand(digit.resize((28 * factor, 28 * factor), Image.BICUBIC), 5 * factor))
+    large = digit.resize((28 * factor, 28 * factor), Image.BICUBIC)
+    return ImageOps.invert(ImageOps.expand(large, 5 * factor))
+
+
+def sixteen_bits(digit):
+    return Image.fromarray(numpy.asarray(enlarged(digit)).astype(numpy.uint16) * 257)
 
 
 DARK = Image.new("L", (304, 304), 20)
@@ -88,61 +125,88 @@ DISGUISES = {
     "transparent.png": lambda digit: Image.merge("LA", [DARK, ImageOps.invert(enlarged(digit))]),
     "turned by EXIF.jpg": lambda digit: enlarged(digit).rotate(90, expand=True),
     "strong JPEG.jpg": lambda digit: enlarged(digit, 20),
-    "16 bits.png": lambda digit: Image.fromarray(numpy.asarray(enlarged(digit)).astype(numpy.uint16) * 257),
+    "16 bits.png": sixteen_bits,
 }
 
 
 @pytest.fixture(scope="module")
 def known(saved, sample_test):
     """Ten test digits, as pictures and labels, that the network reads right without disguise"""
+    images, labels = sample_test
+    network, _ = saved
     sample = common.DATASET(ROOT / "tests" / "sample", train=False)
-    read_right = saved[0](sample_test[0]).argmax(dim=1) == sample_test[1]
-    return [sample[index] for index in read_right.nonzero().flatten()[:900:90]]
+    read_right = network(images).argmax(dim=1) == labels
+    numbers = read_right.nonzero().flatten()
+    return [sample[number] for number in numbers[:900:90]]
+
+
+def save_disguised(known, folder):
+    """Each known digit in each disguise; the file's name begins with the number of the digit"""
+    for number, (digit, _) in enumerate(known):
+        for name, disguise in DISGUISES.items():
+            exif = TURNED if "EXIF" in name else b""
+            file = folder / f"{number} {name}"
+            disguise(digit).save(file, exif=exif, quality=40)  # the quality is that of JPEG files
+
+
+def test_digits_in_disguise_are_still_read_and_drawn(course, known, tmp_path, mixed):
+    save_disguised(known, tmp_path)  # while the pictures of the next test are read
+    printed, _ = finish(start(course, "05_save.py", *map(str, tmp_path.iterdir())))
+    line = r"^(?:.*[/\\])?(\d) (.+\.\w+):? +(\d)\b"  # 3 shaded paper.png: 7
+    lines = re.findall(line, printed, re.MULTILINE)
+    assert lines, (
+        "05_save.py prints no lines like 'photo.jpg: 7' for the pictures named behind it, but:\n"
+        f"{printed[:500]}")
+    right = dict.fromkeys(DISGUISES, 0)
+    for number, name, digit in lines:
+        _, label = known[int(number)]
+        right[name] += int(digit) == label
+    assert min(right.values()) >= 9 and sum(right.values()) >= 95, (
+        f"of 10 digits in each disguise, so many are read right: {right}; 9 of each and 95 in all "
+        "are asked for. Is the picture cut out like MNIST's digits, light on dark, centred, put "
+        "through common.transform, and named with its own result?")
+    check_figures(course, "05_your_digits.png", 1)
 
 
 @pytest.fixture(scope="module")
 def mixed(course, known, tmp_path_factory):
-    """Pictures of which two can be read and the others cannot: what is to be read in each, and step 5, at work on them"""
-    folder, (digit, label) = tmp_path_factory.mktemp("mixed"), known[0]
+    """Pictures of which two can be read and the others cannot
+
+    What is to be read in each, None if nothing, and step 5, at work on them.
+    """
+    folder = tmp_path_factory.mktemp("mixed")
+    digit, label = known[0]
     paper = enlarged(digit)
-    pictures = {"good.png": paper, "two.png": Image.fromarray(numpy.hstack([paper, paper])),
-                "white.png": Image.new("L", (300, 300), 255), "black.png": Image.new("L", (300, 300)),
-                "huge.png": Image.new("1", (20_000, 20_000))}
-    for name, picture in pictures.items():
-        picture.save(folder / name)
-    paper.convert("P").save(folder / "moving.gif", save_all=True, append_images=[Image.new("P", paper.size)])
-    cut = (folder / "good.png").read_bytes()[:500]
-    for name, content in {"empty.png": b"", "cut.png": cut, "text.jpg": b"text", "a.pdf": b"%PDF-1.4"}.items():
-        (folder / name).write_bytes(content)
+    paper.save(folder / "good.png")
+    next_picture = Image.new("P", paper.size)
+    paper.convert("P").save(folder / "moving.gif", save_all=True, append_images=[next_picture])
+    Image.fromarray(numpy.hstack([paper, paper])).save(folder / "two.png")
+    Image.new("L", (300, 300), 255).save(folder / "white.png")
+    Image.new("L", (300, 300), 0).save(folder / "black.png")
+    Image.new("1", (20_000, 20_000)).save(folder / "huge.png")
+    (folder / "cut.png").write_bytes((folder / "good.png").read_bytes()[:500])
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.jpg").write_bytes(b"text")
+    (folder / "a.pdf").write_bytes(b"%PDF-1.4")
     (folder / "folder.png").mkdir()
-    expected = dict.fromkeys(["missing.png", *sorted(path.name for path in folder.iterdir())])
-    expected["good.png"] = expected["moving.gif"] = label
-    return expected, start(course, "05_save.py", *[str(folder / name) for name in expected])
-
-
-def test_digits_in_disguise_are_still_read_and_drawn(course, known, tmp_path, mixed):  # which is read meanwhile
-    for number, (digit, _) in enumerate(known):
-        for name, disguise in DISGUISES.items():
-            exif = TURNED if "EXIF" in name else b""
-            disguise(digit).save(tmp_path / f"{number} {name}", exif=exif, quality=40)  # of JPEG files
-    printed, _ = finish(start(course, "05_save.py", *map(str, tmp_path.iterdir())))
-    lines = re.findall(r"^(?:.*[/\\])?(\d) (.+\.\w+):? +(\d)\b", printed, re.MULTILINE)
-    assert lines, f"05_save.py prints no lines like 'photo.jpg: 7' for the pictures named behind it, but:\n{printed[:500]}"
-    right = dict.fromkeys(DISGUISES, 0)
-    for number, name, digit in lines:
-        right[name] += int(digit) == known[int(number)][1]
-    assert min(right.values()) >= 9 and sum(right.values()) >= 95, (
-        f"of 10 digits in each disguise, so many are read right: {right}; 9 of each and 95 in all are asked for. Is the picture "
-        "cut out like MNIST's digits, light on dark, centred, put through common.transform, and named with its own result?")
-    check_figures(course, "05_your_digits.png", 1)
+    names = ["missing.png"] + sorted(path.name for path in folder.iterdir())
+    expected = dict.fromkeys(names)
+    expected["good.png"] = label
+    expected["moving.gif"] = label
+    return expected, start(course, "05_save.py", *[str(folder / name) for name in names])
 
 
 def test_a_picture_that_cannot_be_read_gets_one_line_and_the_others_are_read(mixed):
     expected, process = mixed
-    lines = "".join(finish(process, code=1)).splitlines()
-    said = {name: [line for line in lines if name in line] for name in expected}
-    read = {name: [re.findall(rf"{name}:? +(\d)\b", line) for line in said[name]] for name in expected}
-    wrong = {name: said[name] for name, digit in expected.items() if read[name] != [[] if digit is None else [str(digit)]]}
+    printed, errors = finish(process, code=1)
+    wrong = {}
+    for name, digit in expected.items():
+        lines = [line for line in (printed + errors).splitlines() if name in line]
+        digits = [re.findall(rf"{name}:? +(\d)\b", line) for line in lines]
+        wanted = [] if digit is None else [str(digit)]
+        if digits != [wanted]:
+            wrong[name] = lines
     assert not wrong, (
-        f"each picture must get one line, the good ones with their digit, {expected['good.png']}, the others with a reason and "
-        f"without one, but these are otherwise (is the network in evaluation mode?): {wrong}")
+        f"each picture must get one line, the good ones with their digit, {expected['good.png']}, "
+        "the others with a reason and without one, but these are otherwise (is the network in "
+        f"evaluation mode?): {wrong}")
