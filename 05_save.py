@@ -33,7 +33,8 @@ if not PICTURES or not file.exists():
           f"The loaded network gives the same logits to the last bit: {torch.equal(again, logits)}\n"
           "\nAnother program in this folder uses the file like this:\n"
           '    network, facts = common.load_network("digits.pt", "05_save.py")\n'
-          "    logits = network(common.transform(picture).unsqueeze(0))  # a PIL picture, 28 x 28, light on dark\n"
+          "    pixels = common.transform(picture).unsqueeze(0)  # a PIL picture, 28 x 28, light on dark\n"
+          "    logits = network(pixels.to(common.DEVICE))\n"
           "    digit = logits.argmax().item()\n"
           "\nTo read your own handwriting: python 05_save.py photo.jpg scan.png ...")
 
