@@ -14,8 +14,8 @@ import common
 #
 # - training digits: the network learns from them.
 # - validation digits: kept aside, to compare networks and settings with each other.
-# - test digits: looked at once, at the very end. Only digits that had no influence on anything can
-#   say how well the final network reads digits that it has never seen.
+# - test digits: used only at the very end. Only digits that had no influence on anything can say
+#   how well the final network reads digits that it has never seen.
 training_set = common.raw_digits(train=True)
 test_set = common.raw_digits(train=False)
 print(f"For training and validation: {len(training_set):,} digits")
@@ -24,7 +24,7 @@ print(f"For the test: {len(test_set):,} digits\n")
 # %% One of them
 # Each pixel is a whole number from 0 (no ink) to 255 (full ink). Here each is printed as one of
 # five characters, and twice, since a character is about twice as high as it is wide.
-image, label = training_set[0]
+image, label = training_set[0]  # a picture of the library Pillow, and a whole number
 name = common.CLASS_NAMES[label]
 print(f"A picture of {image.width} x {image.height} pixels, labelled {name}:")
 raw = training_set.data[0]  # the same picture as a tensor, PyTorch's block of numbers: (28, 28)
@@ -34,7 +34,7 @@ for row in raw:
     print("".join(line))
 
 # %% One pixel by hand: from a whole number to what the network gets
-# 1. Divide by 255: a network computes with decimals, and small ones suit it best.
+# 1. Divide by 255: a network computes with decimals, usually on a scale from 0.0 to 1.0.
 # 2. Normalize: subtract the mean of all pixels and divide by their standard deviation, which says
 #    how far they typically are from the mean. The results lie around 0, some negative, some
 #    positive: the random numbers that a network starts with are made for such inputs.
@@ -45,7 +45,7 @@ normalized = (decimal - common.MEAN) / common.STD
 print(f"The pixel in row {row}, column {column}: {pixel} -> {decimal:.4f} -> {normalized:.4f}")
 
 # 3. Flatten: put the 28 rows of the picture one behind the other, since our first network takes one
-#    row of 28 x 28 = 784 numbers. The pixel is now number 28 x row + column of them.
+#    row of 28 x 28 = 784 numbers. The pixel is now number 28 x row + column, counted from 0.
 flat = common.transform(image)  # common.py's way for the whole picture: (784,)
 print(f"The same pixel after common.transform: {flat[28 * row + column]:.4f}\n")
 
@@ -60,7 +60,7 @@ for stage in common.transform.transforms:
     print(f"{name:<9}  {shape!s:<11}  {numbers}")
 
 # %% Where the mean and the standard deviation come from
-# From all pixels of the set to train on. The test digits have to stay unseen, in this too.
+# From all pixels of these 60,000 digits. The test digits have to stay unseen, in this too.
 pixels = training_set.data / 255  # (60000, 28, 28)
 print(f"\nMean {pixels.mean():.4f}, standard deviation {pixels.std():.4f} of its pixels")
 print(f"Mean {common.MEAN:.4f}, standard deviation {common.STD:.4f} in common.py\n")
@@ -68,8 +68,8 @@ print(f"Mean {common.MEAN:.4f}, standard deviation {common.STD:.4f} in common.py
 # %% Batches, and the loaders that hand them out
 # A network looks at many digits at once, here 128: a batch. Computing them together is quicker, and
 # the network corrects itself once for each batch. A loader hands out the batches of its digits one
-# after the other. The training loader does so in a new random order each time, so that the network
-# cannot get used to one.
+# after the other. One pass over all training digits is called an epoch; the training loader
+# shuffles them anew in each, so that the network cannot get used to an order.
 training_loader, validation_loader = common.training_loaders()
 test_loader = common.test_loader()
 loaders = {"training": training_loader, "validation": validation_loader, "test": test_loader}

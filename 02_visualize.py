@@ -18,10 +18,10 @@ row, column = 6, 14
 normalized = batch[0, 28 * row + column]
 decimal = normalized * common.STD + common.MEAN
 pixel = decimal * 255
-print(f"One pixel: {normalized:.4f} -> {decimal:.4f} -> {pixel:.4f} -> {pixel.round():.0f}")
+print(f"One pixel: {normalized:.4f} -> {decimal:.4f} -> {pixel:.4f} -> {pixel.round().int()}")
 
-# Decimals are stored with about seven digits, so the result is a tiny bit beside the whole number
-# that it was, and never as much as a half: rounding gives back exactly that number.
+# Decimals are stored with about seven digits, so the result can be a tiny bit beside the whole
+# number that it was, but never as much as a half: rounding gives back exactly that number.
 pictures = common.inverse_transform(batch)  # common.py's way for the whole batch: (128, 28, 28)
 print(f"The same pixel after common.inverse_transform: {pictures[0, row, column]}\n")
 
@@ -72,8 +72,8 @@ axis.set(title="How often each digit occurs", xlabel="number of digits")
 common.save_figure(figure, "02_counts.png")
 
 # %% Pixel values before and after normalization
-# Both have the same shape: normalization shifts and scales the values and keeps their order. Most
-# pixels are plain paper. (Each step up the vertical axis is ten times as many pixels.)
+# Both outlines are the same: normalization shifts and scales the values and keeps their order. Most
+# pixels are plain paper. (Each mark up the vertical axis is ten times as many pixels.)
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 left.hist(pictures.flatten().numpy(), bins=50, log=True)
 left.set(title="Before", xlabel="pixel value", ylabel="number of pixels")
@@ -95,5 +95,5 @@ figure.suptitle(f"Averages of all {len(training_set):,}")
 common.save_figure(figure, "02_average_digits.png")
 
 # Try this: leave v2.Normalize out of `transform` in common.py. What becomes of the right histogram,
-# and, in step 3, of the loss after the first epoch?
+# and, in step 3, of the loss after the first epoch? (The inverse does not fit then. Undo it after.)
 # Try this: draw pictures[labels == 5]. Would you have read all of them right?

@@ -2,7 +2,7 @@
 
 A neural network is a long calculation that makes ten numbers, one for each digit, of the 784 pixels
 of a picture. The numbers that it multiplies by and adds are called weights. They are random at
-first; training changes them little by little, until the answers are right.
+first; training changes them little by little, until most answers are right.
 
 Run it with: python 03_train.py
 """
@@ -27,7 +27,7 @@ BATCH_SIZE = 128  # digits in a batch; with larger batches there are fewer updat
 torch.manual_seed(common.SEED)  # the same random numbers in each run
 network = common.first_network()
 print(network)
-number_of_weights = sum(weights.numel() for weights in network.parameters())
+number_of_weights = sum(weights.numel() for weights in network.parameters())  # numel: how many
 print(f"{number_of_weights:,} weights\n")
 
 # %% One digit by hand: logits, probabilities, loss
@@ -50,10 +50,11 @@ logits = network(digit)  # (10,)
 print(f"A {common.CLASS_NAMES[label]}, before training:")
 probabilities = show(logits)  # (10,)
 
-# How wrong is that? The loss says it in one number: minus the logarithm of the probability that the
-# right digit got. It is 0 for 100 %, 0.7 for 50 %, and 2.3 for 10 %, which is mere guessing.
+# How wrong is that? The loss says it in one number: minus the natural logarithm of the probability
+# that the right digit got. It is 0 for 100 %, 0.7 for 50 %, and 2.3 for 10 %, which is guessing.
+# cross_entropy computes it from the logits: it contains the softmax, so the network ends without.
 print(f"The loss by hand:       {-probabilities[label].log():.4f}")
-print(f"... with cross_entropy: {cross_entropy(logits, label):.4f}, which contains the softmax")
+print(f"... with cross_entropy: {cross_entropy(logits, label):.4f}")
 
 # %% One update by hand: how a network learns
 # For a whole batch, the loss is the mean of the digits' losses.
@@ -61,25 +62,27 @@ images, labels = next(iter(training_loader))  # (128, 784) and (128,)
 loss = cross_entropy(network(images), labels)
 print(f"\nThe loss of one batch: {loss:.4f}")
 
-# backward() computes the gradient of each weight and puts it into its .grad: how fast the loss
-# would grow if the weight grew. Where it is negative, a larger weight would make the loss smaller.
+# PyTorch has recorded how the loss was computed from the weights. backward() goes that way back and
+# puts the gradient of each weight into its .grad: how fast the loss would grow if the weight grew.
+# Where it is negative, a larger weight would make the loss smaller.
 loss.backward()
-weights = network[0].weight  # of the first layer: (256, 784)
+weights = network[0].weight  # of the first layer, 784 for each of its 256 numbers: (256, 784)
 gradient = weights.grad[9, 400].item()
 print(f"One weight: {weights[9, 400]:.5f}, its gradient: {gradient:.5f}")
 
-# The update: each weight moves against its gradient, here by 0.1 (the learning rate) times as much.
-with torch.no_grad():  # PyTorch watches calculations, to find gradients; this is none to watch
+# The update: each weight moves against its gradient, by 0.1 times as much. 0.1 is the learning
+# rate, which has to be larger for this plain update than for the one below.
+with torch.no_grad():  # this calculation is not to be recorded for backward()
     for some_weights in network.parameters():
         some_weights -= 0.1 * some_weights.grad
-print(f"The weight after the update, minus 0.1 x gradient: {weights[9, 400]:.5f}")
+print(f"The weight minus 0.1 x its gradient: {weights[9, 400]:.5f}")
 loss = cross_entropy(network(images), labels)
-print(f"The loss of the same batch: {loss:.4f}, which is lower")
+print(f"The loss of the same batch now: {loss:.4f}")
 
 # backward() adds to the gradients that it finds. So the old ones must be set to zero before it is
 # called again, or each batch would have a say in all updates after its own.
 loss.backward()
-print(f"The gradient now, as nobody has set it to zero: {weights.grad[9, 400]:.5f}\n")
+print(f"The gradient if it is not set to zero, old plus new: {weights.grad[9, 400]:.5f}\n")
 
 # %% Training: the same update for every batch, in every epoch
 # common.train_one_epoch does it. The weights are moved by an optimizer, and AdamW does more than
@@ -92,7 +95,7 @@ optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_dec
 updates = EPOCHS * len(training_loader)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
 
-before = network[0].weight.detach().cpu().clone()  # a copy, to compare with: (256, 784)
+before = network[0].weight.detach().cpu().clone()  # a copy without its record: (256, 784)
 training_losses = []
 validation_losses = []
 print("epoch  training loss  validation loss  validation accuracy  seconds")
@@ -123,9 +126,10 @@ axis.legend()
 common.save_figure(figure, "03_loss_curves.png")
 
 # %% What the first layer has learned
-# Each of its 256 numbers has 784 weights, one for each pixel: together they are a picture. Ink
-# where it is dark makes the number larger, ink where it is light makes it smaller. Before training
-# there is only noise; afterwards most show strokes and bends, where digits have their ink.
+# Each of its 256 numbers has 784 weights, one for each pixel: together they are a picture, from
+# white for the lowest weight to black for the highest. Ink where it is dark makes the number
+# larger, ink where it is light makes it smaller, and grey hardly counts. Before training there is
+# only noise; afterwards most show strokes and bends, where digits have their ink.
 after = network[0].weight.detach().cpu()
 pictures = torch.cat([before[:16], after[:16]]).unflatten(1, (28, 28))  # (32, 28, 28)
 titles = ["before"] * 16 + ["after"] * 16
@@ -138,4 +142,5 @@ common.save_network("first_network.pt", "first", network, validation_accuracy=ac
 print(f"Validation accuracy {accuracy:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
 
 # Try this: LEARNING_RATE = 0.1, then 0.00005. How do the curves show that it is too large or small?
-# Try this: EPOCHS = 30. From which epoch on do the two loss curves part?
+# Try this: EPOCHS = 30. From which epoch on does the validation loss no longer fall?
+# (Each run replaces outputs/first_network.pt, so let the last one before step 4 be a good one.)

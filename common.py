@@ -35,8 +35,8 @@ def data_folder():
         socket.setdefaulttimeout(10)  # seconds to wait for a server that does not answer
         try:
             DATASET(DATA, download=True)
-        except Exception as error:  # a download fails in many ways; the line printed says in which
-            return use_sample(f"the download failed, {error!r}")
+        except Exception as error:  # the last line of its message says in which of many ways
+            return use_sample(f"the download failed, {str(error).splitlines()[-1:]}")
     return DATA
 
 
@@ -44,13 +44,13 @@ def use_sample(reason):
     """The folder of the digits that come with the course, for when there is no MNIST"""
     if DATASET is not datasets.MNIST:
         raise SystemExit(f"{DATASET.__name__} has no sample, and {reason}.")
-    print(f"MNIST is not used: {reason}. A sample of 5,000 digits stands in for it:")
-    print("expect 93 % from the first network and 98 % from the tuned one.")
+    print(f"MNIST is not used: {reason}.")
+    print("A sample of 5,000 digits stands in: expect 93 % (first network) and 98 % (tuned one).")
     return SAMPLE
 
 
 def raw_digits(train):
-    """The training digits or the test digits, as torchvision reads them"""
+    """The 60,000 digits to train and validate with, or the 10,000 test digits, as they come"""
     try:
         return DATASET(data_folder(), train)
     except (RuntimeError, ValueError, AssertionError):
@@ -76,9 +76,9 @@ def inverse_transform(flat):
 # ---- Step 1: the loaders -------------------------------------------------------------------------
 @cache
 def load_digits(train):
-    """All training digits or all test digits, transformed once, and not again in each epoch"""
+    """The same digits, transformed once and kept, instead of anew in each epoch"""
     raw = raw_digits(train)
-    images = transform(raw.data.unsqueeze(1))  # (60000, 28, 28) -> (60000, 784)
+    images = transform(raw.data.unsqueeze(1))  # (60000, 28, 28), with a channel, -> (60000, 784)
     return TensorDataset(images, raw.targets)
 
 
@@ -148,14 +148,14 @@ DEVICE = torch.accelerator.current_accelerator().type if torch.accelerator.is_av
 
 def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0):
     """Learn once from every batch of the loader, and return the mean of the batches' losses"""
-    network.train()  # dropout and batch normalization work differently in training
+    network.train()  # a matter of dropout and batch normalization, see step 4
     losses = []
     for images, labels in loader:
         logits = network(images.to(DEVICE))  # (batch, 784) -> (batch, 10)
         loss = cross_entropy(logits, labels.to(DEVICE), label_smoothing=smoothing)  # how wrong?
         optimizer.zero_grad()  # forget the last batch's gradients: backward() adds to what it finds
         loss.backward()  # one gradient for each weight: would the loss grow with it, and how fast?
-        optimizer.step()  # move each weight a little to where the loss is lower
+        optimizer.step()  # move each weight a little, so that the loss becomes lower
         if schedule:
             schedule.step()  # the learning rate for the next batch
         if loss.isnan():
@@ -164,10 +164,10 @@ def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0):
     return sum(losses) / len(losses)
 
 
-@torch.no_grad()  # do not keep what backward() would need: nothing is learned here
+@torch.no_grad()  # record nothing for backward(): nothing is learned here
 def predict(network, loader):
     """The logits of all digits of a loader, (digits, 10), and their labels, (digits,)"""
-    network.eval()  # dropout off; batch normalization with the means that it has kept from training
+    network.eval()  # the opposite of network.train()
     all_logits = []
     all_labels = []
     for images, labels in loader:
@@ -215,7 +215,7 @@ def save_network(file, name, network, **facts):
 
 def load_network(file, script):
     """The network in a file, ready to read digits, and everything that the file holds"""
-    try:
+    try:  # weights_only: a file is read as data, and cannot run any code
         saved = torch.load(OUTPUTS / file, map_location=DEVICE, weights_only=True)
         network = NETWORKS[saved["network"]]().to(DEVICE)
         network.load_state_dict(saved["weights"])
