@@ -123,7 +123,7 @@ for index in surest:
     reading = names[predicted[index]]
     titles.append(f"{names[labels[index]]}\nread as {reading}\n{confidence[index]:.0%} sure")
 figure = common.draw_digits(pictures, titles, columns=6)
-figure.suptitle(f"What they are, and what the tuned network took them for: its {len(surest)} surest mistakes")
+figure.suptitle(f"The {len(surest)} surest mistakes: the label, and what was read")
 common.save_figure(figure, "04_mistakes.png")
 
 # Try this: add a candidate of your own in which one thing is changed. What do the validation digits say?
