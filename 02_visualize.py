@@ -26,10 +26,12 @@ pictures = common.inverse_transform(batch)  # common.py's way for the whole batc
 print(f"The same pixel after common.inverse_transform: {pictures[0, row, column]}\n")
 
 # %% A batch before and after
-print(f"For the network: {tuple(batch.shape)} of {batch.dtype}, {batch.nbytes:,} bytes")
-print(f"    smallest {batch.min():.3f}, largest {batch.max():.3f}")
-print(f"As pictures: {tuple(pictures.shape)} of {pictures.dtype}, {pictures.nbytes:,} bytes")
-print(f"    smallest {pictures.min()}, largest {pictures.max()}")
+print(
+    f"For the network: {tuple(batch.shape)} of {batch.dtype}, {batch.nbytes:,} bytes,\n"
+    f"    from {batch.min():.3f} to {batch.max():.3f}\n"
+    f"As pictures: {tuple(pictures.shape)} of {pictures.dtype}, {pictures.nbytes:,} bytes,\n"
+    f"    from {pictures.min()} to {pictures.max()}"
+)
 
 names = [common.CLASS_NAMES[label] for label in labels]
 figure = common.draw_digits(pictures[:32], names, columns=8)
@@ -53,22 +55,22 @@ different = (restored != raw).sum()
 print(f"\nPixels of one digit that are not restored exactly: {different}")
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(8, 3), layout="constrained")
-left.imshow(raw, cmap="gray_r")  # gray_r: 0 is drawn white and 255 black, like ink on paper
+left.imshow(raw.numpy(), cmap="gray_r")  # gray_r: 0 is drawn white and 255 black, like ink on paper
 left.set_title("raw: 28 x 28")
-middle.imshow(flat.unsqueeze(1), cmap="gray_r", aspect="auto")  # (784, 1)
+middle.imshow(flat.unsqueeze(1).numpy(), cmap="gray_r", aspect="auto")  # (784, 1)
 middle.set(title="for the network: 784", ylabel="position in the row", xticks=[])
-right.imshow(restored, cmap="gray_r")
+right.imshow(restored.numpy(), cmap="gray_r")
 right.set_title(f"restored: {different} pixels differ")
 common.save_figure(figure, "02_one_digit.png")
 
 # %% How many there are of each
 # If one digit were rare, a network could ignore it and still be right most of the time.
-counts = training_set.targets.bincount()  # how many labels are 0, how many are 1, and so on
+# bincount() counts how many labels are 0, how many are 1, and so on.
 figure, axis = plt.subplots(layout="constrained")
-bars = axis.barh(common.CLASS_NAMES, counts)
+bars = axis.barh(common.CLASS_NAMES, training_set.targets.bincount().numpy())
 axis.bar_label(bars, label_type="center")
 axis.invert_yaxis()  # the first class at the top
-axis.set(title="How often each digit occurs", xlabel="number of digits")
+axis.set_title("Number of digits of each kind")
 common.save_figure(figure, "02_counts.png")
 
 # %% Pixel values before and after normalization

@@ -31,7 +31,7 @@ def data_folder():
     """The folder that holds the digits; torchvision downloads them the first time"""
     if os.getenv("DIGITS_SAMPLE") == "1":
         return use_sample("DIGITS_SAMPLE is 1")
-    if len(list(DATA.glob(f"{DATASET.__name__}/raw/*-ubyte"))) < 4:  # not all four files there yet
+    if not (DATA / f"{DATASET.__name__}/raw/t10k-labels-idx1-ubyte").exists():  # the last of four
         socket.setdefaulttimeout(10)  # seconds to wait for a server that does not answer
         try:
             DATASET(DATA, download=True)
@@ -191,7 +191,7 @@ def draw_digits(pictures, titles, columns):
     figure = plt.figure(figsize=(columns, 1.3 * rows), layout="constrained")  # inches
     for place, picture in enumerate(pictures):
         axis = figure.add_subplot(rows, columns, place + 1)
-        axis.imshow(picture, cmap="gray_r")
+        axis.imshow(picture.numpy(), cmap="gray_r")
         axis.set_title(titles[place], size=8)
         axis.axis("off")
     return figure

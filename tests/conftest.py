@@ -75,6 +75,14 @@ def copy_course(folder):
     return folder
 
 
+def check_that_it_asks_for(needed, script, folder):
+    """Alone in a fresh folder, a script must say in one line which other one has to run before."""
+    _, errors = finish(start(copy_course(folder), script), code=1)
+    assert needed in errors and len(errors.splitlines()) == 1, (
+        f"without what {needed} leaves in outputs/, {script} must say in one line to run {needed}, "
+        f"not: {errors[-500:]!r}")
+
+
 def falsify_test_labels(folder):
     """Whoever uses the test digits before they are due gets other results than without this."""
     file = folder / "tests" / "sample" / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"

@@ -5,7 +5,7 @@ import shutil
 import common
 import pytest
 import torch
-from conftest import FULL, accuracy, check_figures, copy_course, falsify_test_labels
+from conftest import FULL, accuracy, check_figures, check_that_it_asks_for, falsify_test_labels
 from conftest import finish, gather, load, start
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -178,7 +178,4 @@ def test_the_tuned_network_passes_and_beats_the_first(course, printed, sample_te
 
 
 def test_before_step_3_a_line_says_what_to_run(tmp_path):
-    _, errors = finish(start(copy_course(tmp_path), "04_evaluate.py"), code=1)
-    assert "03_train.py" in errors and len(errors.splitlines()) == 1, (
-        "without outputs/first_network.pt one line must say to run 03_train.py, not: "
-        f"{errors[-500:]!r}")
+    check_that_it_asks_for("03_train.py", "04_evaluate.py", tmp_path)
