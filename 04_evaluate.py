@@ -36,16 +36,17 @@ def train(network, learning_rate=0.003, batch_size=128, smoothing=0, augmented=F
     torch.manual_seed(common.SEED)
     loader = (torch.utils.data.DataLoader(data, batch_size, shuffle=True) if data  # nothing kept aside
               else common.training_loaders(batch_size)[0])
-    network = common.NETWORKS[network]().to(common.DEVICE, memory_format=torch.channels_last)  # quicker on a CPU
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1)
+    built = common.NETWORKS[network]()
+    built.to(common.DEVICE, memory_format=torch.channels_last)  # the same numbers, quicker on a CPU
+    optimizer = torch.optim.AdamW(built.parameters(), lr=learning_rate, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * len(loader))
     for epoch in range(epochs):
         strength = augmented * (1 - epoch / epochs)  # less and less, towards the digits as they are
         batches = ((augment(images, strength), labels) for images, labels in loader) if strength else loader
-        loss = common.train_one_epoch(network, batches, optimizer, schedule, smoothing)
+        loss = common.train_one_epoch(built, batches, optimizer, schedule, smoothing)
         if data:  # the winner
             print(f"epoch {epoch + 1:2} of {epochs}: training loss {loss:.4f}", flush=True)
-    return network, time.perf_counter() - start
+    return built, time.perf_counter() - start
 
 
 # %% The table: one change at a time; a row with a + keeps what was added since "convolutions"

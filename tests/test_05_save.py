@@ -46,11 +46,15 @@ CODE = b"cbuiltins\nprint\n(S'code in the file was run'\ntR."  # a pickle that c
 
 
 def without_the_last_weights(file):
-    """What the file holds, without one of the tensors of its network"""
+    """What the file holds, without one of the tensors of its network
+
+    The network's own dictionary is looked for first: a fact beside it may be a tensor, too.
+    """
     facts = torch.load(file, weights_only=True)
-    for part in (facts, *facts.values()):
+    for part in (*facts.values(), facts):
         if isinstance(part, dict) and any(map(torch.is_tensor, part.values())):
             part.popitem()
+            break
     return facts
 
 
