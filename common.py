@@ -19,10 +19,9 @@ MEAN, STD = 0.1307, 0.3081  # mean and standard deviation of all training pixels
 SEED = 1  # where random numbers start: the split, the order of the digits, the first weights
 
 CLASS_NAMES = [name.split(" - ")[0] for name in DATASET.classes]  # MNIST says "5 - five"
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).parent
 DATA = FOLDER / "data"
 OUTPUTS = FOLDER / "outputs"
-SAMPLE = FOLDER / "tests/sample"
 
 
 # ---- Step 1: the digits, as they come ------------------------------------------------------------
@@ -46,7 +45,7 @@ def use_sample(reason):
         raise SystemExit(f"{DATASET.__name__} has no sample, and {reason}.")
     print(f"MNIST is not used: {reason}.")
     print("A sample of 5,000 digits stands in: expect 93 % (first network) and 98 % (tuned one).")
-    return SAMPLE
+    return FOLDER / "tests/sample"
 
 
 def raw_digits(train):
@@ -143,14 +142,16 @@ NETWORKS = {
 
 # ---- Step 3: training and evaluation -------------------------------------------------------------
 # A GPU where PyTorch finds one. Write "cpu" here if yours does not work.
-DEVICE = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
+DEVICE = torch.accelerator.current_accelerator(check_available=True) or "cpu"
 
 
-def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0):
+def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, augment=None):
     """Learn once from every batch of the loader, and return the mean of the batches' losses"""
     network.train()  # a matter of dropout and batch normalization, see step 4
     losses = []
     for images, labels in loader:
+        if augment:
+            images = augment(images)  # a function that changes the digits a little, see step 4
         logits = network(images.to(DEVICE))  # (batch, 784) -> (batch, 10)
         loss = cross_entropy(logits, labels.to(DEVICE), label_smoothing=smoothing)  # how wrong?
         optimizer.zero_grad()  # forget the last batch's gradients: backward() adds to what it finds
@@ -191,7 +192,7 @@ def draw_digits(pictures, titles, columns):
     figure = plt.figure(figsize=(columns, 1.3 * rows), layout="constrained")  # inches
     for place, picture in enumerate(pictures):
         axis = figure.add_subplot(rows, columns, place + 1)
-        axis.imshow(picture.numpy(), cmap="gray_r")
+        axis.imshow(picture.numpy(force=True), cmap="gray_r")  # force: from a GPU, too
         axis.set_title(titles[place], size=8)
         axis.axis("off")
     return figure
