@@ -28,59 +28,60 @@ print(f"The first network reads {accuracy:.2%} of the validation digits. What wo
 
 # %% A window by hand
 # The first network gets 784 numbers in a row, and nothing tells it which of them are neighbours. A
-# convolution looks through a window of, here, 5 x 5 pixels. It has a weight for each of them, and
-# makes one number of the patch that it sees: 25 pixels times 25 weights, added up, plus a bias.
+# convolution looks at the picture through a window, here of 5 x 5 pixels. It has a weight for each
+# of them, and makes one number of what it sees: 25 pixels times 25 weights, added up, plus a bias.
 digit, _ = validation_digits[0]  # (784,), and its label
 picture = digit.unflatten(0, (1, 28, 28))  # (1, 28, 28)
 torch.manual_seed(common.SEED)
-convolution = nn.Conv2d(1, 32, kernel_size=5)  # 32 windows, with random weights so far
+convolution = nn.Conv2d(1, 32, 5)  # of 1 picture 32 others, by 32 windows of 5 x 5 random weights
 window = convolution.weight[0, 0]  # (5, 5), the first of them
-patch = picture[0, 12:17, 10:15]  # (5, 5)
+patch = picture[0, 12:17, 10:15]  # (5, 5), a part of the digit
 number = (patch * window).sum() + convolution.bias[0]
 found = convolution(picture)  # (1, 28, 28) -> (32, 24, 24)
 print(f"One window on one patch, by hand: {number:.4f}")
 print(f"The same number from nn.Conv2d:   {found[0, 12, 10]:.4f}\n")
+# The window slides over the whole digit, 24 x 24 places, with the same weights everywhere: a stroke
+# that it has learned to see in one place, it sees in all. So one window makes one new picture, 32
+# windows make 32, and each window of the next convolution looks at all 32 pictures at once.
 
-# The window slides over the whole digit, in 24 x 24 places, with the same weights everywhere: a
-# stroke that it has learned to see in one place, it sees in all. So one window makes a new picture,
-# 32 of them make 32, and each window of the next convolution looks at all of these at once.
-
-# %% What the candidates add
-# Pooling, between two convolutions, keeps the largest of each 2 x 2 numbers: where exactly a stroke
-# lies matters less then. Batch normalization does with the pictures inside the network what step 1
-# did with the pixels, and brings them to mean 0 and deviation 1: over each batch while it learns,
-# with the averages that it has kept while it reads. Dropout hides some pixels, others each time, so
-# that no single one is relied on; only while the network learns. Label smoothing asks for 91 % for
-# the right digit and 1 % for each other, instead of 100 % and 0 %: there is no use in being surer.
+# %% What else the candidates below have
+# Pooling, after a convolution, keeps the largest of each 2 x 2 numbers: the pictures become
+# smaller, and it matters less where exactly a stroke lies. Batch normalization does between layers
+# what step 1 did with the pixels: it brings the numbers to mean 0 and deviation 1, over each batch
+# while the network learns, and with averages that it has kept while the network reads. Dropout
+# hides some of the pixels, each time others, so that the network relies on no single one; only
+# while it learns. Label smoothing asks for a probability of 91 % for the right digit and of 1 % for
+# each other, instead of 100 % and 0 %, so that the network does not become surer and surer.
 
 # %% Augmentation: more digits, made of the same digits
-# A 5 that is a little slanted, larger or further to the left is still a 5. People see that; a
-# network has to learn it from examples.
+# A slanted 6 is a 6, and so is one that is smaller, or written further to the left. Nobody has told
+# the network. So it is shown each digit a little differently in each epoch.
 move = v2.RandomAffine(
-    degrees=10,  # turned by up to 10 degrees to the left or right
-    translate=(0.08, 0.08),  # moved by up to 8 % of 28 pixels
-    scale=(0.85, 1.15),  # from 15 % smaller to 15 % larger
-    shear=10,  # slanted by up to 10 degrees
+    degrees=6,  # turn it by up to 6 degrees to the left or right
+    shear=6,  # slant it by up to 6 degrees
+    scale=(0.9, 1.1),  # make it up to 10 % smaller or larger
+    translate=(0.06, 0.06),  # move it by up to 6 % of 28 pixels
     interpolation=v2.InterpolationMode.BILINEAR,  # smooth edges
 )
 
 
 def augment(images):
-    """One digit, or all digits of a batch alike, moved at random and differently each time"""
+    """Move one digit, or all digits of a batch alike, at random: (batch, 784) -> (batch, 784)"""
     pictures = images.unflatten(-1, (1, 28, 28))  # (batch, 784) -> (batch, 1, 28, 28)
-    paper = images.min()  # the number that stands for white, which is below 0
-    return (move(pictures - paper) + paper).flatten(-3)  # move fills the corners with 0
+    paper = images.min()  # the number that stands for white
+    moved = move(pictures - paper) + paper  # move fills empty corners with 0, so let 0 be white
+    return moved.flatten(-3)
 
 
 versions = torch.stack([digit] + [augment(digit) for _ in range(8)])  # (9, 784)
-pictures = versions.unflatten(1, (28, 28))  # (9, 28, 28)
-figure = common.draw_digits(pictures, ["as it is"] + ["augmented"] * 8, columns=9)
+titles = ["as it is"] + ["augmented"] * 8
+figure = common.draw_digits(versions.unflatten(1, (28, 28)), titles, columns=9)
 common.save_figure(figure, "04_augmented.png")
 
 
 # %% Training one candidate, as in step 3
 def train(digits, network, learning_rate=0.003, smoothing=0.0, augment=None, epochs=1):
-    """A network from common.NETWORKS, trained on some digits"""
+    """Build the network of that name in common.NETWORKS, and train it on some digits"""
     torch.manual_seed(common.SEED)
     loader = DataLoader(digits, batch_size=128, shuffle=True)
     built = common.NETWORKS[network]()
@@ -90,13 +91,13 @@ def train(digits, network, learning_rate=0.003, smoothing=0.0, augment=None, epo
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=updates)
     for epoch in range(1, epochs + 1):
         loss = common.train_one_epoch(built, loader, optimizer, schedule, smoothing, augment)
-        if epochs > 1:
+        if epochs > 1:  # it takes a while
             print(f"epoch {epoch} of {epochs}: training loss {loss:.4f}", flush=True)
     return built
 
 
 # %% The table: one change at a time
-# Each candidate is trained for one epoch.
+# A candidate is what train() is called with; it is trained for one epoch, the first network, too.
 CANDIDATES = {
     "dense: the first network": {"network": "first"},
     "  learning rate 0.0003": {"network": "first", "learning_rate": 0.0003},
@@ -123,8 +124,8 @@ for name, settings in CANDIDATES.items():
 print(f"Less than {15 / len(validation_digits):.1%} between two rows, 15 digits, may be chance.\n")
 
 # %% Does augmentation help, too?
-# On tidy digits it hardly shows. But in step 5 the network is to read your handwriting, which is
-# less tidy than MNIST's: so this is decided by validation digits that are augmented themselves.
+# On MNIST's digits it hardly shows after one epoch. But in step 5 the network shall read your
+# handwriting, which is less tidy. So validation digits decide that are augmented themselves.
 augmented_network = train(training_digits, **best_settings, augment=augment)
 untidy_digits = [(augment(image), label) for image, label in validation_digits]
 untidy_loader = DataLoader(untidy_digits, batch_size=1000)
@@ -183,14 +184,15 @@ figure.suptitle("The surest mistakes: the label, and what was read")
 common.save_figure(figure, "04_mistakes.png")
 
 # %% What eight windows of the tuned network make of one digit
-block = tuned[1]  # its first convolution, with batch normalization and ReLU
-windows = block[0].weight[:8, 0]  # (8, 5, 5)
-found = block(picture.unsqueeze(0).to(common.DEVICE))[0, :8]  # (1, 1, 28, 28) -> (8, 24, 24)
-pictures = [*windows, *found]
-titles = ["a window"] * 8 + ["what it finds"] * 8
-figure = common.draw_digits(pictures, titles, columns=8)
-figure.suptitle("Eight windows of 5 x 5 weights, and what each makes of the same digit")
-common.save_figure(figure, "04_windows.png")
+# Black is where a window finds what it looks for: one an edge on the left, another a stroke.
+if "convolutional" in best_settings["network"]:  # the others have no windows
+    block = tuned[1]  # the first convolution, with batch normalization and ReLU
+    windows = block[0].weight[:8, 0]  # (8, 5, 5)
+    found = block(picture.unsqueeze(0).to(common.DEVICE))[0, :8]  # (8, 24, 24)
+    titles = ["a window"] * 8 + ["what it finds"] * 8
+    figure = common.draw_digits([*windows, *found], titles, columns=8)
+    figure.suptitle("Eight windows of 5 x 5 weights, and what each makes of the same digit")
+    common.save_figure(figure, "04_windows.png")
 
 # Try this: add a candidate in which one thing is changed. What do the validation digits say?
 # Try this: change SEED in common.py and run steps 3 and 4 again. What in the table was only luck?

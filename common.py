@@ -68,8 +68,7 @@ transform = v2.Compose([
 def inverse_transform(flat):
     """Back to pixels from 0 to 255: (784,) -> (28, 28), and (batch, 784) -> (batch, 28, 28)"""
     pixels = (flat * STD + MEAN) * 255
-    pixels = pixels.round().to(torch.uint8)
-    return pixels.unflatten(-1, (28, 28))
+    return pixels.round().to(torch.uint8).unflatten(-1, (28, 28))
 
 
 # ---- Step 1: the loaders -------------------------------------------------------------------------

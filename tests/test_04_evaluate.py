@@ -1,6 +1,7 @@
 """Step 4: evaluation counts right, the test set chooses nothing, the networks are good enough."""
 import re
 import shutil
+from itertools import combinations
 
 import common
 import pytest
@@ -90,6 +91,13 @@ def false_run(course, printed, tmp_path_factory):
     return folder, output
 
 
+@pytest.fixture
+def watched(course, printed):
+    """What watch.py has kept of step 4"""
+    printed(4)
+    return torch.load(course / "watched.pt", weights_only=True)
+
+
 def test_the_choice_does_not_depend_on_the_test_labels(course, printed, false_run):
     folder, text = false_run
     shares = re.findall(r"\d+\.\d+ ?%", before_the_test(printed(4)))
@@ -106,14 +114,14 @@ def test_the_choice_does_not_depend_on_the_test_labels(course, printed, false_ru
 
 
 def rows_of_the_table(text):
-    """The last accuracy of each line that has a number of weights and an accuracy, by line"""
+    """The last accuracy of each line that has a number of weights and an accuracy, as printed"""
     rows = {}
     for line in before_the_test(text).splitlines():
         is_sentence = line.endswith((".", "?", ":"))
         weights = re.search(r"(?<!\.)\b\d{4,}\b", line)
         shares = re.findall(r"(\d+\.\d+) ?%", line)
         if weights and shares and not is_sentence:
-            rows[line] = float(shares[-1])
+            rows[line] = shares[-1]
     return rows
 
 
@@ -127,12 +135,42 @@ def test_several_settings_were_really_tried(printed):
         "the candidates have (nearly) all the same accuracy: are their settings used?")
 
 
+def test_the_candidates_are_judged_on_validation_digits(printed, watched):
+    number = watched["validation"]
+    rows = rows_of_the_table(printed(4))
+    fitting = 0
+    for share in rows.values():
+        _, decimals = share.split(".")
+        right = float(share) / 100 * number * 2  # twice: it may be the mean of two accuracies
+        rounding = 0.1 ** len(decimals) / 100 * number
+        fitting += abs(right - round(right)) <= rounding
+    assert fitting >= len(rows) / 2, (
+        f"of the accuracies in the table, most are no whole number of {number} validation digits: "
+        "judge the candidates by the digits that they have not learned from")
+
+
+def test_each_candidate_is_a_new_network(printed, watched):
+    rows = rows_of_the_table(printed(4))
+    number = len(watched["networks"])
+    assert number >= len(rows), (
+        f"the table has {len(rows)} rows, but only {number} networks were trained: build a new one "
+        "for each candidate, instead of going on with one that has learned already")
+
+
+def test_no_two_candidates_end_with_the_same_weights(watched):
+    *candidates, winner = watched["networks"]
+    for one, other in combinations(candidates, 2):
+        assert not torch.equal(one, other), (
+            "two candidates were trained to exactly the same weights: one of their settings, the "
+            "learning rate for example, is not used")
+
+
 def test_the_best_candidate_was_taken(course, printed):
     rows = rows_of_the_table(printed(4))
-    best = max(rows.values())
+    best = max(map(float, rows.values()))
     network, _ = load(course, "tuned_network.pt")
     weights = sum(weight.numel() for weight in network.parameters())
-    mine = [share for line, share in rows.items() if re.search(rf"\b{weights}\b", line)]
+    mine = [float(share) for line, share in rows.items() if re.search(rf"\b{weights}\b", line)]
     assert mine and max(mine) == best, (
         f"the best candidate has {best} % in the table, but outputs/tuned_network.pt is none with "
         f"this accuracy (it has {weights} weights): is each row printed with its number of "
@@ -161,6 +199,29 @@ def test_the_printed_test_accuracy_was_computed(labels, course, false_run, print
 def test_three_figures_are_drawn(course, printed):
     printed(4)
     check_figures(course, "04_*.png", 3)
+
+
+def standardized(pictures):
+    """A digit's pixels say the same from 0 to 255, from 0 to 1, normalized, and black on white."""
+    deviations = pictures - pictures.mean(dim=1, keepdim=True)
+    return deviations / deviations.norm(dim=1, keepdim=True)
+
+
+def test_the_surest_mistakes_are_mistakes(course, watched, sample_test):
+    images, labels = sample_test
+    network, _ = load(course, "tuned_network.pt")
+    wrong = network(images).argmax(dim=1) != labels
+    shares = []  # for each figure that shows test digits, the share of them that was read wrong
+    for pictures in watched["figures"]:
+        if pictures:
+            likeness = standardized(torch.stack(pictures)) @ standardized(images).T
+            same, place = likeness.abs().max(dim=1)
+            shown = place[same > 0.999]
+            if len(shown):
+                shares.append(wrong[shown].float().mean().item())
+    assert not shares or max(shares) == 1, (
+        "the figures show test digits, but none shows only digits that the tuned network reads "
+        "wrong: the surest mistakes are those where the prediction is not the label")
 
 
 def test_the_tuned_network_passes_and_beats_the_first(course, printed, sample_test):
