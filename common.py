@@ -109,23 +109,24 @@ def first_network(width=256):
 def convolutional_network(normalization=nn.BatchNorm2d):
     """Four convolutions make more and more pictures of a digit, and smaller and smaller ones"""
 
-    def block(inputs, outputs, window=3):  # a stack of pictures -> another stack of pictures
+    def block(inputs, outputs):  # a stack of pictures -> another stack of pictures
         return nn.Sequential(
-            nn.Conv2d(inputs, outputs, window),
-            normalization(outputs),
+            normalization(inputs),
             nn.ReLU(),
+            nn.Conv2d(inputs, outputs, 3),
         )
 
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
-        block(1, 32, window=5),  # -> (batch, 32, 24, 24)
-        nn.MaxPool2d(2),  # the largest of each 2 x 2 pixels: -> (batch, 32, 12, 12)
+        nn.Conv2d(1, 32, 5),  # -> (batch, 32, 24, 24)
+        nn.MaxPool2d(2),  # the largest of each 2 x 2 numbers: -> (batch, 32, 12, 12)
         block(32, 64),  # -> (batch, 64, 10, 10)
         block(64, 64),  # -> (batch, 64, 8, 8)
         nn.MaxPool2d(2),  # -> (batch, 64, 4, 4)
         block(64, 128),  # -> (batch, 128, 2, 2)
-        nn.Flatten(),  # -> (batch, 512)
-        nn.Linear(512, 10),  # -> (batch, 10)
+        nn.MaxPool2d(2),  # -> (batch, 128, 1, 1)
+        nn.Flatten(),  # -> (batch, 128)
+        nn.Linear(128, 10),  # -> (batch, 10)
     )
 
 
@@ -191,7 +192,7 @@ def draw_digits(pictures, titles, columns):
     figure = plt.figure(figsize=(columns, 1.3 * rows), layout="constrained")  # inches
     for place, picture in enumerate(pictures):
         axis = figure.add_subplot(rows, columns, place + 1)
-        axis.imshow(picture.numpy(force=True), cmap="gray_r")  # force: from a GPU, too
+        axis.imshow(picture.numpy(), cmap="gray_r")
         axis.set_title(titles[place], size=8)
         axis.axis("off")
     return figure
