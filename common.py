@@ -106,12 +106,12 @@ def first_network(width=256):
     )
 
 
-def convolutional_network(normalization=nn.BatchNorm2d):
+def convolutional_network():
     """Four convolutions make more and more pictures of a digit, and smaller and smaller ones"""
 
     def block(inputs, outputs):  # a stack of pictures -> another stack of pictures
         return nn.Sequential(
-            normalization(inputs),
+            nn.BatchNorm2d(inputs),
             nn.ReLU(),
             nn.Conv2d(inputs, outputs, 3),
         )
@@ -136,7 +136,6 @@ NETWORKS = {
     "first, twice as wide": lambda: first_network(512),
     "first, with dropout": lambda: nn.Sequential(nn.Dropout(0.2), first_network()),
     "convolutional": convolutional_network,
-    "convolutional, not normalized": lambda: convolutional_network(nn.Identity),
 }
 
 
