@@ -171,7 +171,7 @@ def test_digits_in_disguise_are_still_read_and_drawn(course, known, tmp_path, mi
 
 @pytest.fixture(scope="module")
 def mixed(course, known, tmp_path_factory):
-    """Pictures of which two can be read and the others cannot
+    """Pictures of which three can be read and the others cannot
 
     What is to be read in each, None if nothing, and step 5, at work on them.
     """
@@ -193,6 +193,7 @@ def mixed(course, known, tmp_path_factory):
     names = ["missing.png"] + sorted(path.name for path in folder.iterdir())
     expected = dict.fromkeys(names)
     expected["good.png"] = label
+    expected["two.png"] = f"{label}{label}"
     expected["moving.gif"] = label
     return expected, start(course, "05_save.py", *[str(folder / name) for name in names])
 
@@ -203,11 +204,11 @@ def test_a_picture_that_cannot_be_read_gets_one_line_and_the_others_are_read(mix
     wrong = {}
     for name, digit in expected.items():
         lines = [line for line in (printed + errors).splitlines() if name in line]
-        digits = [re.findall(rf"{name}:? +(\d)\b", line) for line in lines]
+        digits = [re.findall(rf"{name}:? +(\d+)\b", line) for line in lines]
         wanted = [] if digit is None else [str(digit)]
         if digits != [wanted]:
             wrong[name] = lines
     assert not wrong, (
-        f"each picture must get one line, the good ones with their digit, {expected['good.png']}, "
+        f"each picture must get one line, the good ones with their digits, {expected['good.png']}, "
         "the others with a reason and without one, but these are otherwise (is the network in "
         f"evaluation mode?): {wrong}")
