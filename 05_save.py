@@ -65,7 +65,7 @@ def is_light_on_dark(gray):
     """Ink differs most from the mean around it, and an odd power tells lighter from darker"""
     around = gray.filter(GaussianBlur(0.15 * max(gray.size)))
     difference = np.subtract(gray, around, dtype=float)
-    return (difference ** 5).sum() > 0
+    return np.sum(difference ** 5) > 0
 
 
 def find_ink(picture):
@@ -75,8 +75,7 @@ def find_ink(picture):
         gray = ImageOps.invert(gray)
     paper = ImageOps.contain(gray, (125, 125))
     window = min(paper.size) // 6 * 2 + 1  # a third of the picture: wider than any stroke
-    paper = paper.filter(MaxFilter(window))  # what is dark and narrow is gone
-    paper = paper.filter(MinFilter(window + 2)).resize(gray.size)
+    paper = paper.filter(MaxFilter(window)).filter(MinFilter(window + 2)).resize(gray.size)
     ink = torch.tensor(1 - np.add(gray, 10.0) / np.add(paper, 10.0))  # shade darkens both alike
     clear = ink[ink >= ink.max() / 2].median()
     grain = ink.abs().quantile(0.25)
@@ -107,8 +106,10 @@ def find_inside(mask):
     """The pieces that do not touch the picture's rim, as a shadow or the sheet's edge does"""
     rim = torch.ones_like(mask)
     rim[2:-2, 2:-2] = False
-    inside = find_pieces(mask | rim)[:-1]  # the last has the last pixel, and thus all of the rim
-    return inside or find_pieces(mask)  # a digit may fill the picture
+    pieces = find_pieces(mask | rim)[:-1]  # the last has the last pixel, and thus all of the rim
+    if sum(map(len, pieces)) < 0.1 * mask.sum():  # a digit may fill the picture
+        pieces = find_pieces(mask)
+    return pieces
 
 
 def height_of(piece):
@@ -155,9 +156,7 @@ def as_mnist(ink, digit):
     own[own < 0.2] = 0
     picture = to_pil_image(own)
     picture = ImageOps.contain(picture.crop(picture.getbbox()), (20, 20))
-    rows, columns = np.indices(np.shape(picture))
-    top = np.average(rows, weights=picture) - 13.5
-    left = np.average(columns, weights=picture) - 13.5
+    top, left = np.argwhere(picture).mean(axis=0) - 13.5
     return pil_to_tensor(picture.crop((left, top, left + 28, top + 28)))  # (1, 28, 28), 0 around
 
 
@@ -167,7 +166,8 @@ def describe(probabilities):
     least = probabilities.amax(dim=1).argmin()
     (sure, less_sure), guesses = probabilities[least].topk(2)
     if sure > SURE:
-        return f"{reading}  (at least {sure:.0%} sure)"
+        at_least = "at least " if len(reading) > 1 else ""
+        return f"{reading}  ({at_least}{sure:.0%} sure)"
     first, second = np.take(common.CLASS_NAMES, guesses)
     guesses = f"{first} ({sure:.0%}) or {second} ({less_sure:.0%})"
     return f"{reading}  (not sure of digit {least + 1}: {guesses})"
@@ -177,10 +177,9 @@ def draw_boxes(picture, digits, probabilities):
     """A box around each digit, and its reading above it"""
     draw = ImageDraw.Draw(picture)
     for digit, best in zip(digits, probabilities.argmax(dim=1)):
-        top, left = digit.amin(dim=0).tolist()
-        bottom, right = digit.amax(dim=0).tolist()
-        draw.rectangle((left, top, right, bottom), outline="orangered", width=2)
-        draw.text((left, top), common.CLASS_NAMES[best], "orangered", anchor="lb", font_size=40)
+        box = torch.cat(digit.flip(1).aminmax(dim=0)).tolist()  # left, top, right, bottom
+        draw.rectangle(box, outline="orangered", width=2)
+        draw.text(box[:2], common.CLASS_NAMES[best], "orangered", anchor="lb", font_size=40)
     return torch.tensor(np.array(picture))  # (height, width, 3)
 
 
@@ -203,7 +202,7 @@ for path in PICTURES:
         place = f", row {number}" if len(rows) > 1 else ""
         print(f"{path}{place}: {describe(row)}")
     drawn += [draw_boxes(picture, digits, probabilities), ink]
-    drawn += [make_grid(seen, nrow=5)[0], probabilities]
+    drawn += [make_grid(seen)[0], probabilities]
     titles += [path[-25:], "its ink", "28 x 28", "probabilities of 0 to 9"]
 
 if drawn:
