@@ -6,7 +6,7 @@ import numpy
 import pytest
 import torch
 from conftest import ROOT, accuracy, check_figures, check_that_it_asks_for, finish, load, start
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageOps
 
 
 @pytest.fixture(scope="module")
@@ -150,14 +150,80 @@ def save_disguised(known, folder):
             disguise(digit).save(file, exif=exif, quality=40)  # the quality is that of JPEG files
 
 
-def test_digits_in_disguise_are_still_read_and_drawn(course, known, tmp_path, mixed):
-    save_disguised(known, tmp_path)  # while the pictures of the next test are read
-    printed, _ = finish(start(course, "05_save.py", *map(str, tmp_path.iterdir())))
+def page(known, sizes=(168,)):
+    """Two rows of five digits, dark on white, of the sizes in turn"""
+    paper = Image.new("L", (1200, 560), 255)
+    for number, (digit, _) in enumerate(known):
+        size = sizes[number % len(sizes)]
+        row, column = divmod(number, 5)
+        middle = 160 + 220 * column, 150 + 260 * row
+        corner = middle[0] - size // 2, middle[1] - size // 2
+        paper.paste(ImageOps.invert(digit).resize((size, size), Image.BICUBIC), corner)
+    return paper
+
+
+def broken(paper):
+    """With a white line through each row, as of a pen that gave no ink for a moment"""
+    draw = ImageDraw.Draw(paper)
+    for height in 140, 400:
+        draw.line([(0, height), (1200, height)], fill=255, width=5)
+    return paper
+
+
+def squared(paper):
+    lines = Image.new("L", paper.size, 255)
+    draw = ImageDraw.Draw(lines)
+    for place in range(20, 1200, 40):
+        draw.line([(place, 0), (place, 560)], fill=195, width=2)
+        draw.line([(0, place), (1200, place)], fill=195, width=2)
+    return ImageChops.multiply(paper, lines)
+
+
+def shaded(paper):
+    """In pencil, and the right half in the shade: the paper there is as dark as the pencil here"""
+    shade = Image.new("L", paper.size, 255)
+    ImageDraw.Draw(shade).polygon([(700, 0), (1200, 0), (1200, 560), (500, 560)], fill=150)
+    pencil = paper.point(lambda level: 130 + level * 125 // 255)
+    return ImageChops.multiply(pencil, shade)
+
+
+PAGES = {
+    "plain": (page, "are the rows read from top to bottom, each from left to right?"),
+    "slanted": (
+        lambda known: page(known).rotate(8, expand=True, fillcolor=255),
+        "a row may rise: compare a digit with its neighbour, not with the whole row"),
+    "different sizes": (
+        lambda known: page(known, sizes=(140, 210)),
+        "was a small digit taken for a speck, or for a row of its own?"),
+    "broken stroke": (
+        lambda known: broken(page(known)),
+        "are pieces that lie close above one another put together to one digit?"),
+    "squared paper": (
+        lambda known: squared(page(known)),
+        "were the lines taken for ink? They are much fainter"),
+    "hard shadow": (
+        lambda known: shaded(page(known)),
+        "is the ink compared with the paper around it, instead of with one number for all?"),
+}
+
+
+@pytest.fixture(scope="module")
+def read(course, known, tmp_path_factory, mixed):
+    """What step 5 prints for all disguises and pages, read while it reads those of `mixed`"""
+    folder = tmp_path_factory.mktemp("disguised")
+    save_disguised(known, folder)
+    for name, (make, _) in PAGES.items():
+        make(known).save(folder / f"{name}.png")
+    printed, _ = finish(start(course, "05_save.py", *map(str, folder.iterdir())))
+    return printed
+
+
+def test_digits_in_disguise_are_still_read_and_drawn(course, known, read):
     line = r"^(?:.*[/\\])?(\d) (.+\.\w+):? +(\d)\b"  # 3 shaded paper.png: 7
-    lines = re.findall(line, printed, re.MULTILINE)
+    lines = re.findall(line, read, re.MULTILINE)
     assert lines, (
         "05_save.py prints no lines like 'photo.jpg: 7' for the pictures named behind it, but:\n"
-        f"{printed[:500]}")
+        f"{read[:500]}")
     right = dict.fromkeys(DISGUISES, 0)
     for number, name, digit in lines:
         _, label = known[int(number)]
@@ -167,6 +233,17 @@ def test_digits_in_disguise_are_still_read_and_drawn(course, known, tmp_path, mi
         "are asked for. Is the picture cut out like MNIST's digits, light on dark, centred, put "
         "through common.transform, and named with its own result?")
     check_figures(course, "05_your_digits.png", 1)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_read_row_by_row(name, known, read):
+    _, advice = PAGES[name]
+    labels = "".join(str(label) for _, label in known)
+    rows = re.findall(rf"{name}\.png, row \d+: +(\d+)\b", read)
+    found = f"{name}.png shows the rows {labels[:5]} and {labels[5:]}, but is read as {rows}: "
+    assert [len(row) for row in rows] == [5, 5], found + advice
+    right = sum(map(str.__eq__, labels, "".join(rows)))
+    assert right >= 9, found + "are its digits cut out, each alone, like MNIST's?"
 
 
 @pytest.fixture(scope="module")
