@@ -50,6 +50,11 @@ To read your own handwriting: python 05_save.py photo.jpg page.png ...""")
 # MNIST's digits are light on dark, 20 pixels high or wide, with their centre of mass in the middle
 # of 28 x 28 pixels. A photo is nothing of the kind. Most cases of "99 % on the test set, but it
 # gets my own digit wrong" come from that.
+#
+# How dark is ink? No number will do: paper in the shade may be darker than pencil in the light. So
+# each pixel is compared with the paper around it. A maximum filter gives each pixel the lightest
+# value of its neighbourhood, which fills what is dark and narrower than that; a minimum filter then
+# moves the edges of wide shadows back. It looks 1 pixel further, so that no edge is left as ink.
 def open_picture(path):
     """The picture in a file, upright, in colours, at most SIZE pixels high and wide"""
     picture = ImageOps.exif_transpose(Image.open(path))  # phones note how they were held
@@ -61,22 +66,22 @@ def open_picture(path):
     return Image.alpha_composite(behind, picture).convert("RGB")
 
 
-def is_light_on_dark(gray):
+def is_light_on_dark(picture):
     """Ink differs most from the mean around it, and an odd power tells lighter from darker"""
-    around = gray.filter(GaussianBlur(0.15 * max(gray.size)))
-    difference = np.subtract(gray, around, dtype=float)
+    around = picture.filter(GaussianBlur(0.15 * max(picture.size)))
+    difference = np.subtract(picture, around, dtype=float)
     return np.sum(difference ** 5) > 0
 
 
 def find_ink(picture):
     """How much each pixel looks like ink, from 0, paper, to 1, clear ink: (height, width)"""
-    gray = picture.convert("L")
-    if is_light_on_dark(gray):
-        gray = ImageOps.invert(gray)
-    paper = ImageOps.contain(gray, (125, 125))
+    gray = np.float32(picture.convert("L"))  # 0, black, ... 255, white
+    if is_light_on_dark(picture):
+        gray = -gray
+    paper = ImageOps.contain(Image.fromarray(gray), (125, 125))
     window = min(paper.size) // 6 * 2 + 1  # a third of the picture: wider than any stroke
-    paper = paper.filter(MaxFilter(window)).filter(MinFilter(window + 2)).resize(gray.size)
-    ink = torch.tensor(1 - np.add(gray, 10.0) / np.add(paper, 10.0))  # shade darkens both alike
+    paper = paper.filter(MaxFilter(window)).filter(MinFilter(window + 2)).resize(picture.size)
+    ink = torch.tensor(np.subtract(paper, gray) / (np.abs(paper) + 10))  # shade darkens both alike
     clear = ink[ink >= ink.max() / 2].median()
     grain = ink.abs().quantile(0.25)
     if clear < max(0.02, 10 * grain):
@@ -85,6 +90,10 @@ def find_ink(picture):
 
 
 # %% From ink to pieces, and from pieces to digits
+# A piece is ink that hangs together. Each of its pixels gets a number of its own, and takes the
+# largest number around it, again and again, until the whole piece has the same. A digit may have
+# several pieces. So the ink is made thicker until they meet, a lot up and down, where a digit's
+# pieces lie, and a little sideways, where its neighbour begins.
 def find_pieces(mask):
     """The connected pieces of a mask, each as a list of its pixels, (pixels, 2): row, column"""
     pixels = mask.nonzero()
@@ -121,17 +130,17 @@ def middle_of(piece):
 
 
 def find_digits(ink):
-    """Pieces that are not much lower than others, and what is near to them, most of all above"""
+    """The pieces of ink when it is thicker, without specks, which are lower than the others"""
     pieces = find_inside(ink > INK)
     heights = list(map(height_of, pieces))
     sizes = list(map(len, pieces))
     height = np.median(np.repeat(heights, sizes))  # of the piece that the middle pixel belongs to
     clean = torch.zeros(1, *ink.shape)
     clean[0][tuple(torch.cat(pieces).T)] = 1
-    down, across = round(0.12 * height), round(0.04 * height)
+    down, across = round(0.1 * height), round(0.04 * height)
     thick = max_pool2d(clean, (2 * down + 1, 1), 1, (down, 0))
     thick = max_pool2d(thick, (1, 2 * across + 1), 1, (0, across))
-    return [piece for piece in find_pieces(thick[0] > 0) if height_of(piece) > 0.7 * height]
+    return [piece for piece in find_pieces(thick[0] > 0) if height_of(piece) > 0.58 * height]
 
 
 def find_rows(digits):
@@ -164,13 +173,12 @@ def describe(probabilities):
     """What a row says, and how sure the network is where it is least sure: (digits, 10)"""
     reading = "".join(np.take(common.CLASS_NAMES, probabilities.argmax(dim=1)))
     least = probabilities.amax(dim=1).argmin()
-    (sure, less_sure), guesses = probabilities[least].topk(2)
+    (sure, other), guesses = probabilities[least].topk(2)
     if sure > SURE:
         at_least = "at least " if len(reading) > 1 else ""
         return f"{reading}  ({at_least}{sure:.0%} sure)"
     first, second = np.take(common.CLASS_NAMES, guesses)
-    guesses = f"{first} ({sure:.0%}) or {second} ({less_sure:.0%})"
-    return f"{reading}  (not sure of digit {least + 1}: {guesses})"
+    return f"{reading}  (not sure of digit {least + 1}: {first} {sure:.0%} or {second} {other:.0%})"
 
 
 def draw_boxes(picture, digits, probabilities):
@@ -198,12 +206,12 @@ for path in PICTURES:
     seen = torch.stack([as_mnist(ink, digit) for digit in digits])  # (digits, 1, 28, 28)
     logits = network(common.transform(seen).to(common.DEVICE))
     probabilities = logits.softmax(dim=1).detach().cpu()  # (digits, 10)
-    for number, row in enumerate(probabilities.split(list(map(len, rows))), start=1):
+    for number, row in enumerate(probabilities.split(list(map(len, rows))), 1):
         place = f", row {number}" if len(rows) > 1 else ""
         print(f"{path}{place}: {describe(row)}")
     drawn += [draw_boxes(picture, digits, probabilities), ink]
-    drawn += [make_grid(seen)[0], probabilities]
-    titles += [path[-25:], "its ink", "28 x 28", "probabilities of 0 to 9"]
+    drawn += [make_grid(seen)[0], probabilities]  # black is sure; a line for each digit
+    titles += [path, "its ink", "28 x 28", "probabilities of 0 to 9"]
 
 if drawn:
     figure = common.draw_digits(drawn[:32], titles, columns=4)
