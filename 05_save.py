@@ -83,10 +83,11 @@ def find_ink(picture):
     paper = paper.filter(MaxFilter(window)).filter(MinFilter(window + 2)).resize(picture.size)
     ink = torch.tensor(np.subtract(paper, gray) / (np.abs(paper) + 10))  # shade darkens both alike
     clear = ink[ink >= ink.max() / 2].median()
-    grain = ink.abs().quantile(0.25)
-    if clear < max(0.02, 10 * grain):
+    ink = ink / clear
+    grain = ink[ink < INK].abs().mean()
+    if clear < 0.03 or grain > 0.18:
         raise ValueError("there is no ink in it")
-    return (ink / clear).clamp(0, 1)
+    return ink.clamp(0, 1)
 
 
 # %% From ink to pieces, and from pieces to digits
