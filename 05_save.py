@@ -77,15 +77,15 @@ def find_ink(picture):
     """How much each pixel looks like ink, from 0, paper, to 1, clear ink: (height, width)"""
     gray = np.float32(picture.convert("L"))  # 0, black, ... 255, white
     if is_light_on_dark(picture):
-        gray = -gray
+        gray = 255 - gray
     paper = ImageOps.contain(Image.fromarray(gray), (125, 125))
     window = min(paper.size) // 6 * 2 + 1  # a third of the picture: wider than any stroke
     paper = paper.filter(MaxFilter(window)).filter(MinFilter(window + 2)).resize(picture.size)
-    ink = torch.tensor(np.subtract(paper, gray) / (np.abs(paper) + 10))  # shade darkens both alike
+    ink = torch.tensor(np.subtract(paper, gray) / np.add(paper, 30))  # shade darkens both alike
     clear = ink[ink >= ink.max() / 2].median()
     ink = ink / clear
     grain = ink[ink < INK].abs().mean()
-    if clear < 0.03 or grain > 0.18:
+    if clear < 0.027 or grain > 0.18:
         raise ValueError("there is no ink in it")
     return ink.clamp(0, 1)
 
