@@ -117,7 +117,7 @@ def find_inside(mask):
     rim = torch.ones_like(mask)
     rim[2:-2, 2:-2] = False
     pieces = find_pieces(mask | rim)[:-1]  # the last has the last pixel, and thus all of the rim
-    if sum(map(len, pieces)) < 0.1 * mask.sum():  # a digit may fill the picture
+    if sum(map(len, pieces)) < 0.03 * mask.sum():  # a digit may fill the picture
         pieces = find_pieces(mask)
     return pieces
 
