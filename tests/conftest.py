@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from unittest import mock
 
@@ -62,8 +63,11 @@ def finish(process, code=0):
     printed, errors = process.communicate(timeout=300)
     if process.returncode != code or code and "Traceback" in errors:
         script = [part for part in process.args if part.endswith(".py")][-1]
-        end = (printed + errors)[-1500:]
-        pytest.fail(f"{script} stopped with exit code {process.returncode}:\n{end}", False)
+        whole = printed + errors
+        end = whole.strip().splitlines()[-1:]
+        pytest.fail(
+            f"{script} stopped with exit code {process.returncode}: {' '.join(end)}\n"
+            f"{whole[-1500:]}", False)
     return printed, errors
 
 
@@ -159,3 +163,45 @@ def check_figures(course, pattern, number):
         assert coloured > 0.002 or dark > 0.01, (
             f"{figure.name} is blank, or has axes with nothing in them: draw first, save then, and "
             "give thin curves a colour")
+
+
+# ---- the table at the end ------------------------------------------------------------------------
+STEPS = ["load data", "visualize", "train", "evaluate", "save"]
+asked_for = Counter()  # how many tests of each step
+
+
+def pytest_configure(config):
+    if config.option.reportchars == "fE":  # as nobody has asked for another one
+        config.option.reportchars = "N"  # no summary: the table says more
+
+
+def step_of(nodeid):  # tests/test_03_train.py::test_... -> 3
+    return int(re.search(r"test_0(\d)_", nodeid).group(1))
+
+
+def pytest_itemcollected(item):
+    asked_for[step_of(item.nodeid)] += 1
+
+
+def complaint(report):
+    """The first line of what a failed test says"""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    message = crash.message if crash else str(report.longrepr)
+    line = re.sub(r"^(AssertionError|Failed): ", "", message).splitlines()[0]
+    stopped = re.match(r"0(\d)_\w+\.py stopped", line)
+    if stopped and int(stopped[1]) < step_of(report.nodeid):
+        return f"not reached: step {stopped[1]} stopped"
+    return line
+
+
+def pytest_terminal_summary(terminalreporter):
+    """A line for each step, and below it one for each check that failed"""
+    passed = terminalreporter.stats.get("passed", [])
+    wrong = terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
+    terminalreporter.section("steps")
+    for step, asked in sorted(asked_for.items()):
+        right = sum(step_of(report.nodeid) == step for report in passed)
+        complaints = [complaint(report) for report in wrong if step_of(report.nodeid) == step]
+        terminalreporter.line(f"step {step}  {STEPS[step - 1]:10} {right:3} of {asked:2}")
+        for line in dict.fromkeys(complaints):
+            terminalreporter.line(f"   - {line}")
