@@ -62,7 +62,7 @@ def finish(process, code=0):
     """What a script printed, and its errors; one that ends otherwise fails the test"""
     printed, errors = process.communicate(timeout=300)
     if process.returncode != code or code and "Traceback" in errors:
-        script = [part for part in process.args if part.endswith(".py")][-1]
+        script = [Path(part).name for part in process.args if part.endswith(".py")][-1]
         whole = printed + errors
         end = whole.strip().splitlines()[-1:]
         pytest.fail(
@@ -179,8 +179,8 @@ def step_of(nodeid):  # tests/test_03_train.py::test_... -> 3
     return int(re.search(r"test_0(\d)_", nodeid).group(1))
 
 
-def pytest_itemcollected(item):
-    asked_for[step_of(item.nodeid)] += 1
+def pytest_collection_finish(session):
+    asked_for.update(step_of(item.nodeid) for item in session.items)
 
 
 def complaint(report):
