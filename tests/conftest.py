@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import traceback
 from collections import Counter
 from pathlib import Path
 from unittest import mock
@@ -25,7 +26,13 @@ FULL = len(list(RAW.glob("*-ubyte"))) == 4 or len(list(RAW.glob("*.gz"))) == 4
 if not FULL:
     os.environ["DIGITS_SAMPLE"] = "1"
 
-import common  # noqa: E402  (after the choice of the digits)
+try:  # after the choice of the digits
+    import common
+except Exception as error:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f"line {frame.lineno}: " for frame in frames if frame.filename.endswith("common.py")]
+    where = "".join(lines[-1:])  # a syntax error says it itself
+    sys.exit(f"common.py cannot be imported: {where}{type(error).__name__}: {error}")
 
 common.DEVICE = "cpu"  # where the networks of the tests are, also on a machine with a GPU
 torch.set_num_threads(1)  # small tests gain nothing from more, and wait for each other then
