@@ -81,11 +81,11 @@ def find_ink(picture):
     paper = ImageOps.contain(Image.fromarray(gray), (125, 125))
     window = min(paper.size) // 6 * 2 + 1  # a third of the picture: wider than any stroke
     paper = paper.filter(MaxFilter(window)).filter(MinFilter(window + 2)).resize(picture.size)
-    ink = torch.tensor(np.subtract(paper, gray) / np.add(paper, 30))  # shade darkens both alike
+    ink = torch.tensor(np.subtract(paper, gray) / np.add(paper, 20))  # shade darkens both alike
     clear = ink[ink >= ink.max() / 2].median()
     ink = ink / clear
     grain = ink[ink < INK].abs().mean()
-    if clear < 0.027 or grain > 0.18:
+    if clear < 0.028 or grain > 0.18:
         raise ValueError("there is no ink in it")
     return ink.clamp(0, 1)
 
@@ -117,7 +117,7 @@ def find_inside(mask):
     rim = torch.ones_like(mask)
     rim[2:-2, 2:-2] = False
     pieces = find_pieces(mask | rim)[:-1]  # the last has the last pixel, and thus all of the rim
-    if sum(map(len, pieces)) < 0.03 * mask.sum():  # a digit may fill the picture
+    if sum(map(len, pieces)) < 0.1 * mask.sum():  # a digit may fill the picture
         pieces = find_pieces(mask)
     return pieces
 
@@ -138,10 +138,10 @@ def find_digits(ink):
     height = np.median(np.repeat(heights, sizes))  # of the piece that the middle pixel belongs to
     clean = torch.zeros(1, *ink.shape)
     clean[0][tuple(torch.cat(pieces).T)] = 1
-    down, across = round(0.1 * height), round(0.04 * height)
+    down, across = round(0.11 * height), round(0.04 * height)
     thick = max_pool2d(clean, (2 * down + 1, 1), 1, (down, 0))
     thick = max_pool2d(thick, (1, 2 * across + 1), 1, (0, across))
-    return [piece for piece in find_pieces(thick[0] > 0) if height_of(piece) > 0.58 * height]
+    return [piece for piece in find_pieces(thick[0] > 0) if height_of(piece) > 0.6 * height]
 
 
 def find_rows(digits):
