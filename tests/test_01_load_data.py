@@ -93,6 +93,9 @@ def test_the_test_set_is_complete_and_shares_no_digit_with_training(found, raw):
 def test_labels_still_belong_to_their_images(split, splits, found, raw):
     _, labels = splits[split]
     number = found[split]
+    assert labels.shape == number.shape, (
+        f"{len(number)} images of the {split} split have labels of the shape "
+        f"{tuple(labels.shape)}: give one class number for each image, not a vector")
     wrong = raw.labels[number] != labels
     wrong = wrong[number >= 0].sum()
     assert wrong == 0, (
@@ -109,7 +112,8 @@ def test_images_and_labels_have_the_right_shapes_and_types(split, splits):
         f"images are {images.dtype}, not torch.float32: are they turned into decimals?")
     assert labels.dtype == torch.int64, (
         f"labels are {labels.dtype}; cross_entropy wants class numbers, torch.int64")
-    assert set(labels.tolist()) == set(range(10)), "labels must be the class numbers from 0 to 9"
+    assert labels.unique().tolist() == list(range(10)), (
+        "labels must be the class numbers from 0 to 9")
 
 
 @each_split
