@@ -21,8 +21,8 @@ if "ipykernel" in sys.modules:
     PICTURES = []
 SIZE = 800  # pixels: larger pictures are reduced to it. More finds smaller digits, and takes longer
 INK = 0.5  # what is half as clear as clear ink is ink. Less finds faint strokes, and ruled lines
-SURE = 0.7  # a digit is doubtful below it, as are 2 % of the validation digits that are read right,
-# and 8 of the 10 that are read wrong
+SURE = 0.7  # below it, a digit is doubtful: 2 % of the validation digits that are read right are
+# below, and 8 of the 10 that are read wrong
 
 # %% Save the network, load it, and compare
 # What is saved are the weights, which network they belong to, and how good it is. With
@@ -159,7 +159,7 @@ def find_rows(digits):
 
 # %% From a digit to what the network knows
 def as_mnist(ink, digit):
-    """Into a box of 20 x 20, and its centre of mass into the middle of 28 x 28"""
+    """Its ink alone, in a box of 20 x 20, with the middle of the ink in that of 28 x 28"""
     pixels = tuple(digit.T)  # their rows and columns, as an index
     own = torch.zeros_like(ink)
     own[pixels] = ink[pixels]  # without what is near
