@@ -188,7 +188,7 @@ def shaded(paper):
 
 
 PAGES = {
-    "plain": (page, "are the rows read from top to bottom, each from left to right?"),
+    "plain": (page, "is each digit found, and does a row end where the next one begins?"),
     "slanted": (
         lambda known: page(known).rotate(8, expand=True, fillcolor=255),
         "a row may rise: compare a digit with its neighbour, not with the whole row"),
@@ -243,7 +243,9 @@ def test_a_page_is_read_row_by_row(name, known, read):
     found = f"{name}.png shows the rows {labels[:5]} and {labels[5:]}, but is read as {rows}: "
     assert [len(row) for row in rows] == [5, 5], found + advice
     right = sum(map(str.__eq__, labels, "".join(rows)))
-    assert right >= 9, found + "are its digits cut out, each alone, like MNIST's?"
+    assert right >= 9, found + (
+        "are rows read from top to bottom, each from left to right, and is each digit cut out "
+        "alone, like MNIST's?")
 
 
 @pytest.fixture(scope="module")
