@@ -4,20 +4,27 @@ Nothing is downloaded. Full MNIST is used where it lies in data/, else the sampl
 always run on the sample.
 """
 import functools
+import io
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 import traceback
 from collections import Counter
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
+import matplotlib
 import numpy
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image, ImageFilter
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -26,14 +33,24 @@ FULL = len(list(RAW.glob("*-ubyte"))) == 4 or len(list(RAW.glob("*.gz"))) == 4
 if not FULL:
     os.environ["DIGITS_SAMPLE"] = "1"
 
+
+
+def explain(error):
+    """What an error says, and the last line of the course that it came through"""
+    places = [""]  # a syntax error says its place itself
+    for frame in traceback.extract_tb(error.__traceback__):
+        file = Path(frame.filename).name
+        if re.fullmatch(r"common\.py|0\d_\w+\.py", file):
+            places.append(f" (line {frame.lineno} of {file})")
+    return f"{type(error).__name__}: {error}{places[-1]}"
+
+
 try:  # after the choice of the digits
     import common
 except Exception as error:
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [f"line {frame.lineno}: " for frame in frames if frame.filename.endswith("common.py")]
-    where = "".join(lines[-1:])  # a syntax error says it itself
-    sys.exit(f"common.py cannot be imported: {where}{type(error).__name__}: {error}")
+    sys.exit(f"common.py cannot be imported: {explain(error)}")
 
+matplotlib.use("Agg")  # draws into files, and opens no window
 common.DEVICE = "cpu"  # where the networks of the tests are, also on a machine with a GPU
 torch.set_num_threads(1)  # small tests gain nothing from more, and wait for each other then
 
@@ -44,6 +61,98 @@ def gather(loader):
     assert batches, "a loader gives no batch at all: is drop_last on, or its split empty?"
     images, labels = zip(*batches)
     return torch.cat(images), torch.cat(labels)
+
+
+# ---- the scripts, run in this process ------------------------------------------------------------
+def look_at(figure):
+    """The curves and pictures that a figure shows, and whether one of its axes shows nothing"""
+    seen = SimpleNamespace(curves=[], pictures=[], empty=not figure.axes)
+    for axis in figure.axes:
+        seen.curves += [tuple(line.get_ydata()) for line in axis.lines]
+        seen.pictures += [torch.tensor(image.get_array().tolist()) for image in axis.images]
+        if axis.axison and not axis.has_data() and not axis.texts:
+            seen.empty = True
+    return seen
+
+
+def run(folder, script, *arguments, **environment):
+    """Run a script as `python script arguments` does, but here, where all is imported already
+
+    What is returned: what it printed; what it stopped with, if it did; what each figure showed when
+    it was saved; the weights of each network that an optimizer trained; and its common.py.
+    """
+    done = SimpleNamespace(figures={}, networks={}, stopped=None)
+    savefig = Figure.savefig
+
+    def keep_figure(figure, file, *others, **options):
+        done.figures[Path(file).stem] = look_at(figure)
+        savefig(figure, file, *others, **options)
+
+    def keep_network(optimizer, arguments, keywords):  # called after each update
+        weights = optimizer.param_groups[0]["params"]
+        done.networks[id(weights[0])] = weights
+
+    hook = register_optimizer_step_post_hook(keep_network)
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as here, redirect_stdout(printed), redirect_stderr(printed):
+        here.chdir(folder)
+        here.syspath_prepend(folder)
+        here.delitem(sys.modules, "common")  # so that the script imports that of its folder
+        here.setattr(sys, "argv", [script, *arguments])
+        here.setattr(Figure, "savefig", keep_figure)
+        here.setenv("DIGITS_SAMPLE", "1")
+        for name, value in environment.items():
+            here.setenv(name, value)
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as stop:
+            done.stopped = stop.code
+        except Exception as error:
+            pytest.fail(f"{script} stopped: {explain(error)}", False)
+        finally:
+            hook.remove()
+        done.common = sys.modules.get("common")
+    done.printed = printed.getvalue()
+    return done
+
+
+def run_step(folder, script):
+    done = run(folder, script)
+    if done.stopped:
+        pytest.fail(f"{script} stopped: {done.stopped}", False)
+    return done
+
+
+@pytest.fixture(scope="session")
+def false_course(tmp_path_factory):
+    """A copy of the course with false labels in its test set: who lets them choose, chooses badly"""
+    folder = copy_course(tmp_path_factory.mktemp("a course in Zürich"))
+    return falsify_test_labels(folder)
+
+
+@pytest.fixture(scope="session")
+def step1(false_course):
+    return run_step(false_course, "01_load_data.py")
+
+
+@pytest.fixture(scope="session")
+def step2(false_course):
+    return run_step(false_course, "02_visualize.py")
+
+
+@pytest.fixture(scope="session")
+def step3(false_course):
+    return run_step(false_course, "03_train.py")
+
+
+@pytest.fixture(scope="session")
+def step4(false_course, step3):
+    return run_step(false_course, "04_evaluate.py")
+
+
+@pytest.fixture(scope="session")
+def step5(false_course, step4):
+    return run_step(false_course, "05_save.py")
 
 
 def start(folder, *command, **variables):
@@ -152,6 +261,16 @@ def check_printed(text, wanted, advice):
     for item in wanted:
         pattern = item.replace(",", ",?").replace(" x ", ".{1,3}")
         assert re.search(pattern, text), f"{item!r} is not printed: {advice}"
+
+
+def check_drawn(folder, step, pattern, number):
+    files = {file.read_bytes() for file in (folder / "outputs").glob(pattern)}
+    assert len(files) >= number, (
+        f"outputs/ has {len(files)} different figures {pattern}, {number} are asked for: save them "
+        "there")
+    empty = [name for name, seen in step.figures.items() if seen.empty]
+    assert not empty, (
+        f"{empty} had axes with nothing in them when they were saved: draw first, save then")
 
 
 def check_figures(course, pattern, number):
