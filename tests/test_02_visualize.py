@@ -64,5 +64,5 @@ def test_the_script_prints_shapes_before_and_after(step2):
     check_printed(step2.printed, ["784", "28 x 28"], advice)
 
 
-def test_the_script_draws_its_five_figures(false_course, step2):
-    check_drawn(false_course, step2, "02_*.png", 5)
+def test_the_script_draws_its_five_figures(course, step2):
+    check_drawn(course, step2, "02_*.png", 5)
