@@ -123,7 +123,8 @@ def find_inside(mask):
 
 
 def height_of(piece):
-    return np.ptp(piece[:, 0]) + 1
+    top, bottom = piece[:, 0].aminmax()
+    return (bottom - top + 1).item()
 
 
 def middle_of(piece):

@@ -3,13 +3,11 @@
 Nothing is downloaded. Full MNIST is used where it lies in data/, else the sample. The scripts
 always run on the sample.
 """
-import functools
 import io
 import os
 import re
 import runpy
 import shutil
-import subprocess
 import sys
 import traceback
 from collections import Counter
@@ -19,11 +17,9 @@ from types import SimpleNamespace
 from unittest import mock
 
 import matplotlib
-import numpy
 import pytest
 import torch
 from matplotlib.figure import Figure
-from PIL import Image, ImageFilter
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -85,6 +81,7 @@ def run(folder, script, *arguments, **environment):
     number of updates before it.
     """
     done = SimpleNamespace(figures={}, networks={}, updates=0, shown=set(), stopped=None)
+    failure = None
     savefig = Figure.savefig
 
     def keep_figure(figure, file, *others, **options):
@@ -97,9 +94,10 @@ def run(folder, script, *arguments, **environment):
         done.updates += 1
 
     def keep_digit(layer, inputs):
-        first = inputs[0][0]
-        if first.numel() == 784:
-            done.shown.add((tuple(first.flatten().tolist()), done.updates))
+        images, *_ = inputs
+        if torch.is_tensor(images) and images[0].numel() == 784:
+            first = tuple(images[0].flatten().tolist())
+            done.shown.add((first, done.updates))
 
     after_update = register_optimizer_step_post_hook(keep_weights)
     before_layer = register_module_forward_pre_hook(keep_digit)
@@ -118,10 +116,12 @@ def run(folder, script, *arguments, **environment):
         except SystemExit as stop:
             done.stopped = stop.code
         except Exception as error:
-            pytest.fail(f"{script} stopped: {explain(error)}", False)
+            failure = f"{script} stopped: {explain(error)}"
         finally:
             after_update.remove()
             before_layer.remove()
+    if failure:
+        pytest.fail(failure, False)
     done.printed = printed.getvalue()
     return done
 
@@ -171,38 +171,6 @@ def validation_digits(course):
     return gather(run(course, script.name).variables["loader"])
 
 
-def start(folder, *command, **variables):
-    """Start a script as a user does; on the sample, unless the variables say otherwise"""
-    usual = {
-        "DIGITS_SAMPLE": "1",
-        "OMP_NUM_THREADS": "1",  # one thread, since some run side by side
-        "PYTHONIOENCODING": "utf-8",
-    }
-    return subprocess.Popen(
-        [sys.executable, *command],
-        cwd=folder,
-        env=os.environ | usual | variables,
-        text=True,
-        encoding="utf-8",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def finish(process, code=0):
-    """What a script printed, and its errors; one that ends otherwise fails the test"""
-    printed, errors = process.communicate(timeout=300)
-    if process.returncode != code or code and "Traceback" in errors:
-        script = [Path(part).name for part in process.args if part.endswith(".py")][-1]
-        whole = printed + errors
-        end = whole.strip().splitlines()[-1:]
-        pytest.fail(
-            f"{script} stopped with exit code {process.returncode}: {' '.join(end)}\n"
-            f"{whole[-1500:]}", False)
-    return printed, errors
-
-
 def copy_course(folder):
     """The scripts and the sample in a folder of their own, without data/ and outputs/"""
     shutil.copytree(ROOT / "tests" / "sample", folder / "tests" / "sample")
@@ -213,29 +181,10 @@ def copy_course(folder):
 
 def check_that_it_asks_for(needed, script, folder):
     """Alone in a fresh folder, a script must say in a line or two which other one to run before."""
-    _, errors = finish(start(copy_course(folder), script), code=1)
-    assert needed in errors and len(errors.splitlines()) <= 2, (
-        f"without what {needed} leaves in outputs/, {script} must say in a line or two to run "
-        f"{needed}, not: {errors[-500:]!r}")
-
-
-@pytest.fixture(scope="session")
-def printed(course):
-    """printed(3) is what step 3 prints. Each script is run once, after those that it needs."""
-
-    @functools.cache
-    def begin(step):
-        command = [script.name for script in course.glob(f"0{step}_*.py")]
-        return start(course, *command)
-
-    def printed(step):
-        if step > 3:
-            printed(step - 1)
-        elif step < 3:
-            begin(step + 1)  # it needs none of the others and can run meanwhile
-        return finish(begin(step))[0]
-
-    return printed
+    said = str(run(copy_course(folder), script).stopped)
+    assert needed in said and len(said.splitlines()) <= 2, (
+        f"without what {needed} leaves in outputs/, {script} must stop with a line or two that say "
+        f"to run {needed}, not: {said[-500:]!r}")
 
 
 @pytest.fixture(scope="session")
@@ -283,24 +232,6 @@ def check_drawn(folder, step, pattern, number):
     empty = [name for name, seen in step.figures.items() if seen.empty]
     assert not empty, (
         f"{empty} had axes with nothing in them when they were saved: draw first, save then")
-
-
-def check_figures(course, pattern, number):
-    figures = list((course / "outputs").glob(pattern))
-    assert len(figures) >= number, (
-        f"outputs/ has {len(figures)} figures {pattern}, {number} are asked for: save them there")
-    different = {figure.read_bytes() for figure in figures}
-    assert len(different) == len(figures), f"two of the figures {pattern} are the same"
-    for figure in figures:
-        picture = Image.open(figure).convert("RGB")
-        picture.thumbnail((1200, 1200))
-        saturation = numpy.asarray(picture.convert("HSV"))[..., 1]
-        coloured = (saturation > 100).mean()  # the share of pixels that have some colour
-        without_lines = picture.convert("L").filter(ImageFilter.MaxFilter(5))
-        dark = (numpy.asarray(without_lines) < 230).mean()  # in areas, not in axes and letters
-        assert coloured > 0.002 or dark > 0.01, (
-            f"{figure.name} is blank, or has axes with nothing in them: draw first, save then, and "
-            "give thin curves a colour")
 
 
 # ---- the table at the end ------------------------------------------------------------------------

@@ -1,40 +1,39 @@
 """Step 1: the digits arrive complete, once each, normalized, flat, and with their labels."""
+import os
 import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import common
 import pytest
 import torch
-from conftest import ROOT, check_printed, copy_course, finish, gather, start
+from conftest import ROOT, check_printed, copy_course, gather, run
 from PIL import Image
 
 each_split = pytest.mark.parametrize("split", ["training", "validation", "test"])
 
 
-class Raw:
-    """The digits as they lie on the disk, read by torchvision alone: first the training set, then
-    the test set"""
-
-    def __init__(self):
-        folder = common.data_folder()
-        self.training = common.DATASET(folder, train=True)
-        test = common.DATASET(folder, train=False)
-        self.size = len(self.training)
-        self.labels = torch.cat([self.training.targets, test.targets])
-        digits = torch.cat([self.training.data, test.data]).numpy()
-        self.number = {digit.tobytes(): number for number, digit in enumerate(digits)}
-
-    def find(self, images):
-        """Which digits these are, however they were normalized; -1 for one that is none of them"""
-        low = images.min()
-        high = images.max()
-        shares = (images - low) / (high - low)
-        pixels = (shares * 255).round().to(torch.uint8).numpy()
-        return torch.tensor([self.number.get(digit.tobytes(), -1) for digit in pixels])
-
-
 @pytest.fixture(scope="module")
 def raw():
-    return Raw()
+    """The digits as they lie on the disk: first the training set, then the test set"""
+    training = common.DATASET(common.data_folder(), train=True)
+    test = common.DATASET(common.data_folder(), train=False)
+    digits = torch.cat([training.data, test.data]).numpy()
+    return SimpleNamespace(
+        training=training,
+        size=len(training),
+        labels=torch.cat([training.targets, test.targets]),
+        number={digit.tobytes(): number for number, digit in enumerate(digits)},
+    )
+
+
+def find(images, raw):
+    """Which digits these are, however they were normalized; -1 for one that is none of them"""
+    low, high = images.aminmax()
+    pixels = (images - low) / (high - low) * 255
+    pixels = pixels.round().to(torch.uint8).numpy()
+    return torch.tensor([raw.number.get(digit.tobytes(), -1) for digit in pixels])
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +48,10 @@ def splits():
 
 @pytest.fixture(scope="module")
 def found(splits, raw):
-    """The numbers of the digits of each split, as Raw counts them"""
-    return {split: raw.find(images) for split, (images, _) in splits.items()}
+    return {split: find(images, raw) for split, (images, _) in splits.items()}
 
 
+# ---- each digit once, in the right split ---------------------------------------------------------
 def test_every_training_digit_is_in_exactly_one_of_training_and_validation(found, raw):
     training = found["training"]
     validation = found["validation"]
@@ -72,8 +71,7 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation(found
 
 def test_validation_digits_are_drawn_at_random(found, raw):
     validation = found["validation"]
-    in_validation = raw.labels[validation].bincount(minlength=10)
-    shares = in_validation / raw.labels[: raw.size].bincount(minlength=10)
+    shares = raw.labels[validation].bincount() / raw.labels[: raw.size].bincount()
     gaps = validation.sort().values.diff()
     assert (gaps > 1).any() and shares.min() > shares.max() / 3, (
         "validation is one block of the training set, or has other digits than training: split at "
@@ -96,13 +94,35 @@ def test_labels_still_belong_to_their_images(split, splits, found, raw):
     assert labels.shape == number.shape, (
         f"{len(number)} images of the {split} split have labels of the shape "
         f"{tuple(labels.shape)}: give one class number for each image, not a vector")
-    wrong = raw.labels[number] != labels
-    wrong = wrong[number >= 0].sum()
+    wrong = (raw.labels[number] != labels)[number >= 0].sum()
     assert wrong == 0, (
         f"{wrong} of the {len(labels)} labels in the {split} split are not those of their images: "
         "images and labels must be shuffled and split together")
 
 
+def test_training_digits_come_in_a_new_order_each_epoch(raw):
+    training_loader, _ = common.training_loaders()
+    first = find(gather(training_loader)[0], raw)
+    second = find(gather(training_loader)[0], raw)
+    downwards = first.diff() < 0
+    assert downwards.float().mean() > 0.3, (
+        "training digits come in the file's order: shuffle the training loader")
+    assert not torch.equal(first, second), (
+        "two epochs have the same order: let the training loader shuffle anew in each epoch")
+    assert torch.equal(first.sort().values, second.sort().values), (
+        "each epoch must show the same digits")
+
+
+def test_validation_and_test_digits_come_in_a_fixed_order(splits):
+    _, validation_loader = common.training_loaders()
+    again = {"validation": validation_loader, "test": common.test_loader()}
+    for split, loader in again.items():
+        assert torch.equal(gather(loader)[1], splits[split][1]), (
+            f"the {split} loader must give the same digits in the same order every time: seed the "
+            "split, and do not shuffle here")
+
+
+# ---- 784 normalized numbers ----------------------------------------------------------------------
 @each_split
 def test_images_and_labels_have_the_right_shapes_and_types(split, splits):
     images, labels = splits[split]
@@ -150,66 +170,47 @@ def test_flatten_goes_row_by_row():
         "it missing, or the picture turned?")
 
 
-def test_training_digits_come_in_a_new_order_each_epoch(raw):
-    training_loader, _ = common.training_loaders()
-    first = raw.find(gather(training_loader)[0])
-    second = raw.find(gather(training_loader)[0])
-    downwards = first.diff() < 0
-    assert downwards.float().mean() > 0.3, (
-        "training digits come in the file's order: shuffle the training loader")
-    assert not torch.equal(first, second), (
-        "two epochs have the same order: let the training loader shuffle anew in each epoch")
-    assert torch.equal(first.sort().values, second.sort().values), (
-        "each epoch must show the same digits")
-
-
-def test_validation_and_test_digits_come_in_a_fixed_order(splits):
-    _, validation_loader = common.training_loaders()
-    again = {"validation": validation_loader, "test": common.test_loader()}
-    for split, loader in again.items():
-        assert torch.equal(gather(loader)[1], splits[split][1]), (
-            f"the {split} loader must give the same digits in the same order every time: seed the "
-            "split, and do not shuffle here")
-
-
-def test_the_script_shows_sizes_shapes_and_constants(printed):
+# ---- the script, machines without internet, and files that are damaged ---------------------------
+def test_the_script_shows_sizes_shapes_and_constants(step1):
     wanted = ["28 x 28", "784", "float32", "0.1307", "1,000"]
-    check_printed(printed(1), wanted, "01_load_data.py shows sizes, shapes and the two constants")
+    check_printed(step1.printed, wanted, "01_load_data.py shows sizes, shapes and the constants")
 
 
-def test_the_script_runs_from_another_folder_without_warnings(course, tmp_path):
-    ours = ["-W", "error:::__main__", "-W", "error:::common"]  # not those inside of libraries
-    finish(start(tmp_path, *ours, str(course / "01_load_data.py")))
-    written = [file.name for file in tmp_path.iterdir()]
+NOWHERE = "http://127.0.0.1:9"  # an address where nothing answers
+OFFLINE = {"DIGITS_SAMPLE": "0", "http_proxy": NOWHERE, "https_proxy": NOWHERE}
+
+
+def test_a_user_without_internet_gets_the_sample_and_a_line_that_says_so(tmp_path):
+    script = copy_course(tmp_path / "course") / "01_load_data.py"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    ours = ["-W", "error:::__main__", "-W", "error:::common"]  # no warnings, but for libraries'
+    done = subprocess.run(
+        [sys.executable, *ours, script],
+        cwd=elsewhere,
+        env=os.environ | OFFLINE,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, (
+        f"started from another folder, without internet, 01_load_data.py stops: {done.stderr}")
+    assert "sample" in done.stdout.lower(), (
+        "without internet nothing was printed about the sample: who reads the accuracies must know "
+        f"that they are not MNIST's. Printed was: {done.stdout!r}")
+    written = list(elsewhere.iterdir())
     assert not written, f"{written} was written into the working directory, not beside the script"
 
 
-# ---- machines without internet, and files that are damaged ---------------------------------------
-NOWHERE = "http://127.0.0.1:9"  # an address where nothing answers
-OFFLINE = {"DIGITS_SAMPLE": "0", "http_proxy": NOWHERE, "https_proxy": NOWHERE}
-FETCH = ["-c", "import common; common.training_loaders()"]
-
-
-def test_without_internet_the_sample_is_used_and_a_line_says_so(tmp_path):
-    printed, _ = finish(start(copy_course(tmp_path), *FETCH, **OFFLINE))
-    assert "sample" in printed.lower(), (
-        "without internet nothing was printed about the sample: who reads the accuracies must know "
-        f"that they are not MNIST's. Printed was: {printed!r}")
-
-
-def test_a_damaged_file_in_data_is_one_line_that_names_the_folder_to_delete(tmp_path):
+@pytest.mark.parametrize("damage", ["cut short", "empty", "a web page"])
+def test_a_damaged_file_in_data_is_one_line_that_names_the_folder_to_delete(damage, tmp_path):
+    sample = ROOT / "tests/sample"
     name = "MNIST/raw/train-images-idx3-ubyte"
-    images = (ROOT / "tests/sample" / name).read_bytes()
-    damages = {"cut short": images[:-1000], "empty": b"", "a web page": b"<html>Log in</html>"}
-    processes = {}
-    for damage, content in damages.items():
-        course = copy_course(tmp_path / damage)
-        shutil.copytree(course / "tests/sample", course / "data")
-        (course / "data" / name).write_bytes(content)
-        processes[damage] = start(course, *FETCH, **OFFLINE)
-    for damage, process in processes.items():
-        _, errors = finish(process, code=1)
-        one_line = len(errors.splitlines()) == 1
-        assert one_line and "MNIST" in errors and "delete" in errors.lower(), (
-            f"a file of digits in data/MNIST is {damage}. One line should say which folder to "
-            f"delete, but what is said is: {errors[-500:]!r}")
+    images = (sample / name).read_bytes()
+    contents = {"cut short": images[:-1000], "empty": b"", "a web page": b"<html>Log in</html>"}
+    course = copy_course(tmp_path)
+    shutil.copytree(sample, course / "data")
+    (course / "data" / name).write_bytes(contents[damage])
+    said = str(run(course, "01_load_data.py", **OFFLINE).stopped)
+    assert "MNIST" in said and "delete" in said.lower() and len(said.splitlines()) == 1, (
+        f"a file of digits in data/MNIST is {damage}. One line should say which folder to delete, "
+        f"but what is said is: {said[-500:]!r}")
