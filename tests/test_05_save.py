@@ -14,14 +14,9 @@ def saved(course, step5):
     return load(course, "digits.pt")
 
 
-def test_the_file_holds_a_trained_network(saved, sample_test):
+def test_the_network_is_loaded_in_evaluation_mode(saved):
     network, _ = saved
-    assert not network.training, (
-        "load_network must return the network in evaluation mode: call network.eval()")
-    share = accuracy(network, *sample_test)
-    assert share >= 0.9, (
-        f"the network in outputs/digits.pt reads {share:.1%} of the test digits: save all of the "
-        "trained one")
+    assert not network.training, "load_network must call network.eval()"
 
 
 def test_the_file_says_how_good_the_network_is(saved, sample_test):
