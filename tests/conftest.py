@@ -120,8 +120,7 @@ def run(folder, script, *arguments, **environment):
         here.delitem(sys.modules, "common")  # so that the script imports that of its folder
         here.setattr(sys, "argv", [script, *arguments])
         here.setattr(Figure, "savefig", keep_figure)
-        for name, value in {"DIGITS_SAMPLE": "1", **environment}.items():
-            here.setenv(name, value)
+        here.setattr(os, "environ", os.environ | {"DIGITS_SAMPLE": "1"} | environment)
         try:
             done.variables = runpy.run_path(script, run_name="__main__")
         except SystemExit as stop:
@@ -145,9 +144,10 @@ def look_at(figure):
     return seen
 
 
-def run_step(folder, script):
-    done = run(folder, script)
-    if done.stopped:
+def run_step(folder, script, *arguments):
+    """The same, where it is a failure if the script stops with an error or a message"""
+    done = run(folder, script, *arguments)
+    if isinstance(done.stopped, str):
         pytest.fail(f"{script} stopped: {done.stopped}", False)
     return done
 

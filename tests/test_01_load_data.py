@@ -22,35 +22,39 @@ def raw():
     return pixels, torch.cat([training.targets, test.targets]), len(training)
 
 
+def find(images, raw):
+    """Which of the raw digits these are, however they were normalized; -1 is none of them"""
+    digits, *_ = raw
+    numbers = {digit.tobytes(): number for number, digit in enumerate(digits.numpy())}
+    low, high = images.aminmax()
+    pixels = (images - low) / (high - low) * 255
+    pixels = pixels.round().to(torch.uint8).numpy()
+    return torch.tensor([numbers.get(digit.tobytes(), -1) for digit in pixels])
+
+
 @pytest.fixture(scope="module")
-def splits():
+def splits(raw):
+    """For each split its images, their labels, and which of the raw digits they are"""
     training_loader, validation_loader = common.training_loaders()
-    return {
-        "training": gather(training_loader),
-        "validation": gather(validation_loader),
-        "test": gather(common.test_loader()),
+    loaders = {
+        "training": training_loader,
+        "validation": validation_loader,
+        "test": common.test_loader(),
     }
-
-
-@pytest.fixture(scope="module")
-def found(splits, raw):
-    """Which of the raw digits are in each split, however they were normalized; -1 is none of them"""
-    pixels, *_ = raw
-    numbers = {digit.tobytes(): number for number, digit in enumerate(pixels.numpy())}
-    found = {}
-    for split, (images, _) in splits.items():
-        low, high = images.aminmax()
-        pixels = (images - low) / (high - low) * 255
-        pixels = pixels.round().to(torch.uint8).numpy()
-        found[split] = torch.tensor([numbers.get(digit.tobytes(), -1) for digit in pixels])
-    return found
+    splits = {}
+    for split, loader in loaders.items():
+        images, labels = gather(loader)
+        splits[split] = images, labels, find(images, raw)
+    return splits
 
 
 # ---- each digit once, in the right split ---------------------------------------------------------
-def test_every_training_digit_is_in_exactly_one_of_training_and_validation(found, raw):
+def test_every_training_digit_is_in_exactly_one_of_training_and_validation(splits, raw):
     *_, size = raw
-    both = torch.cat([found["training"], found["validation"]])
-    share = len(found["validation"]) / size
+    *_, training = splits["training"]
+    *_, validation = splits["validation"]
+    both = torch.cat([training, validation])
+    share = len(validation) / size
     assert len(both) == size and 0.04 < share < 0.25, (
         f"training and validation have {len(both)} digits together, {share:.0%} for validation; "
         f"it must be the {size} of the training set, 1 of 12 for validation. Look at "
@@ -64,28 +68,30 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation(found
         "some digits are in both splits or twice in one: look at the indices")
 
 
-def test_validation_digits_are_drawn_at_random(found):
-    distances = found["validation"].sort().values.diff()
+def test_validation_digits_are_drawn_at_random(splits):
+    *_, validation = splits["validation"]
+    distances = validation.sort().values.diff()
     assert len(distances.unique()) > 5, (
         "validation is one block of the training set, or every so-manieth digit: split at random")
 
 
-def test_the_test_loader_gives_each_digit_of_the_test_set(found, raw):
-    pixels, _, size = raw
-    expected = torch.arange(size, len(pixels))
-    assert torch.equal(found["test"].sort().values, expected), (
+def test_the_test_loader_gives_each_digit_of_the_test_set(splits, raw):
+    digits, _, size = raw
+    *_, test = splits["test"]
+    expected = torch.arange(size, len(digits))
+    assert torch.equal(test.sort().values, expected), (
         "test_loader() must give every digit of the test set once, and no training digit: look for "
         "train=True, drop_last, or a sampler")
 
 
 @each_split
-def test_labels_still_belong_to_their_images(split, splits, found, raw):
-    _, labels = splits[split]
+def test_labels_still_belong_to_their_images(split, splits, raw):
+    _, labels, numbers = splits[split]
     assert labels.ndim == 1, (
         f"labels of the {split} split have the shape {tuple(labels.shape)}: give one class number "
         "for each image, not a vector")
     _, true, _ = raw
-    wrong = (labels != true[found[split]])[found[split] >= 0].sum()
+    wrong = (labels != true[numbers])[numbers >= 0].sum()
     assert wrong == 0, (
         f"{wrong} of the {len(labels)} labels in the {split} split are not those of their images: "
         "images and labels must be shuffled and split together")
@@ -102,7 +108,7 @@ def test_training_digits_come_in_a_new_order_each_epoch():
 # ---- 784 normalized numbers ----------------------------------------------------------------------
 @each_split
 def test_images_and_labels_have_the_right_shapes_and_types(split, splits):
-    images, labels = splits[split]
+    images, labels, _ = splits[split]
     assert images.shape == (len(labels), 784), (
         f"images are {tuple(images.shape)}, not (digits, 784): is flatten missing?")
     assert images.dtype == torch.float32, (
@@ -113,14 +119,13 @@ def test_images_and_labels_have_the_right_shapes_and_types(split, splits):
 
 @each_split
 def test_images_are_normalized_with_the_two_constants(split, splits):
-    images, _ = splits[split]
-    paper = -common.MEAN / common.STD
-    ink = (1 - common.MEAN) / common.STD
-    reached = (images.min().item(), images.max().item())
-    assert reached == pytest.approx((paper, ink), abs=1e-3), (
-        f"the {split} split goes from {reached[0]:.2f} to {reached[1]:.2f}, not from {paper:.2f} "
-        f"to {ink:.2f}: normalize once, (pixel - MEAN) / STD, in every split. (0 to 1: not "
-        "normalized. -1 to 1: with 0.5 and 0.5. Below -1.5: twice.)")
+    images, *_ = splits[split]
+    lightest = images.min() * common.STD + common.MEAN
+    darkest = images.max() * common.STD + common.MEAN
+    assert (lightest.item(), darkest.item()) == pytest.approx((0, 1), abs=1e-3), (
+        f"the {split} split goes from {images.min():.2f} to {images.max():.2f}: normalize once, "
+        "(pixel - MEAN) / STD, in every split. -0.42 to 2.82 is right. (0 to 1: not normalized. "
+        "-1 to 1: with 0.5 and 0.5. Below -1.5: twice.)")
 
 
 def test_the_constants_are_those_of_the_training_pixels(raw):

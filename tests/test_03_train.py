@@ -26,8 +26,9 @@ def train(network, digits, epochs=1, batch_size=32, rate=0.1, kind=torch.optim.S
 # ---- the network ---------------------------------------------------------------------------------
 def test_the_first_network_returns_ten_plain_logits(digits):
     images, _ = digits
-    network = common.first_network().eval()
-    output = network(images)
+    network = common.first_network()
+    assert (network(images) != 0).all(), "some logits are 0: put no dropout after the last layer"
+    output = network.eval()(images)
     assert output.shape == (64, 10), (
         f"64 digits give {tuple(output.shape)}, not (64, 10): one output for each class")
     for numbers in (output, output.exp()):
@@ -104,17 +105,6 @@ def test_an_epoch_returns_the_mean_loss_as_a_number(digits):
     expected = cross_entropy(network(images), labels).item()
     assert float(loss) == pytest.approx(expected, abs=1e-3), (
         f"train_one_epoch returns {loss:.3f}, the mean loss is {expected:.3f}")
-
-
-def test_a_loss_that_is_no_number_stops_the_training(digits):
-    images, labels = digits
-    nothing = torch.full_like(images, torch.nan)
-    with pytest.raises((Exception, SystemExit)) as stopped:
-        train(nn.Linear(784, 10), [nothing, labels])
-        pytest.fail("training goes on with a loss that is NaN: stop, and say what to do", False)
-    assert "rate" in str(stopped.value), (
-        f"what is said when the loss is NaN, {str(stopped.value)!r}, does not help: the usual "
-        "reason is a learning rate that is too high")
 
 
 def test_the_network_can_learn_64_digits_by_heart(digits):

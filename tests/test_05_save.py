@@ -5,7 +5,7 @@ import common
 import numpy
 import pytest
 import torch
-from conftest import SAMPLE, accuracy, check_drawn, check_that_it_asks_for, load, run
+from conftest import SAMPLE, accuracy, check_drawn, check_that_it_asks_for, load, run_step
 from PIL import Image, ImageOps
 
 
@@ -51,7 +51,7 @@ def test_a_damaged_or_foreign_file_is_refused(damage, course, saved, tmp_path, c
         torch.save(facts, file)
     with pytest.raises((Exception, SystemExit)) as refused:
         load(tmp_path, "digits.pt")
-        pytest.fail(f"a file that is {damage} was accepted: load_state_dict with strict=True", False)
+        pytest.fail(f"a file is {damage}, but was accepted: do not use strict=False", False)
     assert "RUN" not in capsys.readouterr().out, "loading ran code: use weights_only=True"
     assert "digits.pt" in str(refused.value), (
         f"load_network refuses a damaged digits.pt with {refused.value!r:.99}: stop with a line "
@@ -139,7 +139,7 @@ PAGES = {
     "broken.png": (broken, "are pieces that lie close above one another put together?"),
     "squared.png": (squared, "were the lines taken for ink? They are much fainter"),
     "shaded.png": (
-        shaded, "is the ink compared with the paper around it, instead of with one number for all?"),
+        shaded, "is the ink compared with the paper around it, not with one number for all?"),
 }
 
 
@@ -158,7 +158,7 @@ def reading(course, known, tmp_path_factory):
         Image.fromarray(numpy.asarray(picture)).save(folder / name, exif=exif)
     (folder / "text.jpg").write_text("text")
     names = ["missing.png", "text.jpg", *pictures]
-    return run(course, "05_save.py", *[str(folder / name) for name in names])
+    return run_step(course, "05_save.py", *[str(folder / name) for name in names])
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -177,7 +177,7 @@ def test_a_digit_of_mnist_is_read_as_it_is(known, reading):
     right = [known[int(number)][1] == int(digit) for number, digit in lines]
     assert sum(right) >= 9, (
         f"of ten pictures of 28 x 28, {sum(right)} are read right. Each must get one line, 'digit "
-        "3.png: 7'. Is the picture put through common.transform, and the network in evaluation mode?")
+        "3.png: 7'. Is it put through common.transform, and the network in evaluation mode?")
 
 
 @pytest.mark.parametrize("name", ["missing.png", "text.jpg", "white.png", "black.png"])
