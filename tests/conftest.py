@@ -195,14 +195,6 @@ def accuracy(network, images, labels):
 
 
 # ---- checks of several steps ---------------------------------------------------------------------
-def check_that_it_asks_for(needed, script, folder):
-    """Alone in a fresh folder, a script must say in a line or two which other one to run before."""
-    said = str(run(copy_course(folder), script).stopped)
-    assert needed in said and len(said.splitlines()) <= 2, (
-        f"without what {needed} leaves in outputs/, {script} must stop with a line or two that say "
-        f"to run {needed}, not: {said[-500:]!r}")
-
-
 def check_printed(step, wanted):
     """28 x 28 may be printed as (28, 28), too, and 1,000 as 1000."""
     for item in wanted:

@@ -118,8 +118,14 @@ def test_the_network_can_learn_64_digits_by_heart(digits):
 
 
 # ---- the script ----------------------------------------------------------------------------------
-def test_the_script_trains_a_network_that_reads_digits(course, step3, sample_test):
-    network, _ = load(course, "first_network.pt")
+@pytest.fixture
+def first(course, step3):
+    """The network that step 3 has saved, and what its file says"""
+    return load(course, "first_network.pt")
+
+
+def test_the_script_trains_a_network_that_reads_digits(first, sample_test):
+    network, _ = first
     share = accuracy(network, *sample_test)
     assert share > 0.85, (
         f"the network in outputs/first_network.pt reads {share:.1%} of the sample's test digits; "
@@ -131,9 +137,9 @@ def test_the_test_digits_have_no_part_in_the_training(step3, sample_test):
     check_that_test_digits_come_last(step3, sample_test)
 
 
-def test_the_script_trains_the_same_network_in_each_run(course, step3, sample_test):
+def test_the_script_trains_the_same_network_in_each_run(course, first, sample_test):
     images, _ = sample_test
-    network, _ = load(course, "first_network.pt")
+    network, _ = first
     run_step(course, "03_train.py")
     other, _ = load(course, "first_network.pt")
     assert torch.equal(network(images), other(images)), (
@@ -141,8 +147,8 @@ def test_the_script_trains_the_same_network_in_each_run(course, step3, sample_te
         "torch.manual_seed before anything that is random")
 
 
-def test_the_validation_accuracy_is_true(course, step3, validation_digits, sample_test):
-    network, facts = load(course, "first_network.pt")
+def test_the_validation_accuracy_is_true(first, validation_digits, sample_test):
+    network, facts = first
     said = float(facts["validation_accuracy"])
     true = accuracy(network, *validation_digits)
     assert said == pytest.approx(true, abs=0.002), (

@@ -5,8 +5,8 @@ from itertools import combinations
 import common
 import pytest
 import torch
-from conftest import FULL, accuracy, check_drawn, check_that_it_asks_for
-from conftest import check_that_test_digits_come_last, gather, load, outline
+from conftest import FULL, accuracy, check_drawn, check_that_test_digits_come_last, copy_course
+from conftest import gather, load, outline, run
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
@@ -86,6 +86,12 @@ def rows(step4):
     return re.findall(r"(?<!\.)\b(\d{4,})\b.*?(\d+\.\d+) ?%\s*$", before, re.MULTILINE)
 
 
+@pytest.fixture
+def tuned(course, step4):
+    network, _ = load(course, "tuned_network.pt")
+    return network
+
+
 def test_the_test_digits_come_last(step4, sample_test):
     check_that_test_digits_come_last(step4, sample_test)
 
@@ -121,9 +127,8 @@ def test_no_two_candidates_end_with_the_same_weights(step4):
             "learning rate for example, is not used")
 
 
-def test_the_best_candidate_was_taken(course, rows):
-    network, _ = load(course, "tuned_network.pt")
-    weights = sum(weight.numel() for weight in network.parameters())
+def test_the_best_candidate_was_taken(rows, tuned):
+    weights = sum(weight.numel() for weight in tuned.parameters())
     best = max(float(share) for _, share in rows)
     mine = [float(share) for number, share in rows if int(number) == weights]
     assert best in mine, (
@@ -132,9 +137,8 @@ def test_the_best_candidate_was_taken(course, rows):
         "weights, and the best one trained and saved?")
 
 
-def test_the_printed_test_accuracy_was_computed(course, step4, sample_test):
-    network, _ = load(course, "tuned_network.pt")
-    share = accuracy(network, *sample_test)
+def test_the_printed_test_accuracy_was_computed(step4, tuned, sample_test):
+    share = accuracy(tuned, *sample_test)
     _, after = split_at_the_test(step4)
     assert f"{100 * share:.1f}" in after or f"{share:.3f}" in after, (
         f"the tuned network reads {share:.1%} of the test digits, but step 4 prints no such number "
@@ -145,10 +149,9 @@ def test_three_figures_are_drawn(course, step4):
     check_drawn(course, step4, "04_*.png", 3)
 
 
-def test_the_surest_mistakes_are_mistakes(course, step4, sample_test):
+def test_the_surest_mistakes_are_mistakes(step4, tuned, sample_test):
     images, labels = sample_test
-    network, _ = load(course, "tuned_network.pt")
-    right = network(images).argmax(dim=1) == labels
+    right = tuned(images).argmax(dim=1) == labels
     read_right = set(map(outline, images[right]))
     read_wrong = set(map(outline, images[~right]))
     galleries = []
@@ -161,9 +164,8 @@ def test_the_surest_mistakes_are_mistakes(course, step4, sample_test):
         "wrong: the surest mistakes are those where the prediction is not the label")
 
 
-def test_the_tuned_network_passes_and_beats_the_first(course, step4, sample_test):
+def test_the_tuned_network_passes_and_beats_the_first(course, tuned, sample_test):
     first, _ = load(course, "first_network.pt")
-    tuned, _ = load(course, "tuned_network.pt")
     first = accuracy(first, *sample_test)
     tuned = accuracy(tuned, *sample_test)
     assert tuned >= PASS, (
@@ -174,5 +176,12 @@ def test_the_tuned_network_passes_and_beats_the_first(course, step4, sample_test
         "picked and saved?")
 
 
-def test_before_step_3_a_line_says_what_to_run(tmp_path):
-    check_that_it_asks_for("03_train.py", "04_evaluate.py", tmp_path)
+@pytest.mark.parametrize("script, needed", [
+    ("04_evaluate.py", "03_train.py"),
+    ("05_save.py", "04_evaluate.py"),
+])
+def test_a_script_that_is_started_too_early_says_what_to_run_before(script, needed, tmp_path):
+    said = str(run(copy_course(tmp_path), script).stopped)
+    assert needed in said and len(said.splitlines()) <= 2, (
+        f"without what {needed} leaves in outputs/, {script} must stop with a line or two that say "
+        f"to run {needed}, not: {said[-500:]!r}")

@@ -5,7 +5,7 @@ import common
 import numpy
 import pytest
 import torch
-from conftest import SAMPLE, accuracy, check_drawn, check_that_it_asks_for, load, run_step
+from conftest import SAMPLE, accuracy, check_drawn, load, run_step
 from PIL import Image, ImageOps
 
 
@@ -56,10 +56,6 @@ def test_a_damaged_or_foreign_file_is_refused(damage, course, saved, tmp_path, c
     assert "digits.pt" in str(refused.value), (
         f"load_network refuses a damaged digits.pt with {refused.value!r:.99}: stop with a line "
         "that names the file")
-
-
-def test_before_step_4_a_line_says_what_to_run(tmp_path):
-    check_that_it_asks_for("04_evaluate.py", "05_save.py", tmp_path)
 
 
 # ---- handwriting: the same ten digits on pages of all kinds --------------------------------------
@@ -169,8 +165,8 @@ def test_a_page_is_read_row_by_row(name, known, reading):
     rows = re.findall(r"row \d+: +(\d+)\b", "\n".join(said))
     right = sum(map(str.__eq__, labels, "".join(rows)))
     assert list(map(len, rows)) == [5, 5] and right >= 9, (
-        f"{name} shows the rows {labels[:5]} and {labels[5:]}, but what is said is {said}: {advice} "
-        "(Rows go from top to bottom, each from left to right.)")
+        f"{name} shows the rows {labels[:5]} and {labels[5:]}, but what is said is {said}: "
+        f"{advice} (Rows go from top to bottom, each from left to right.)")
 
 
 def test_a_digit_of_mnist_is_read_as_it_is(known, reading):
