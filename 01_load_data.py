@@ -25,7 +25,7 @@ print(f"For the test: {len(test_set):,} digits\n")
 # Each pixel is a whole number from 0 (no ink) to 255 (full ink). Here each is printed as one of
 # five characters, and twice, since a character is about twice as high as it is wide.
 image, label = training_set[0]  # a picture of the library Pillow, and a whole number
-name = common.CLASS_NAMES[label]
+name = common.CLASS_NAMES[label]  # a class is a kind of picture, here one of ten digits
 print(f"A picture of {image.width} x {image.height} pixels, labelled {name}:")
 raw = training_set.data[0]  # the same picture as a tensor, PyTorch's block of numbers: (28, 28)
 characters = " .:+#"

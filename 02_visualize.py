@@ -10,7 +10,8 @@ import matplotlib.pyplot as plt
 
 import common
 
-# Each stage of step 1 is undone, the last one first. Normalizing was (decimal - MEAN) / STD, so
+# Each stage of step 1 is undone, the last one first. Flattening had moved the pixel to the number
+# 28 x row + column, so that is where it is found. Normalizing was (decimal - MEAN) / STD, so
 # that its inverse is: times STD, plus MEAN. Then times 255, since it had been divided by 255.
 training_loader, _ = common.training_loaders()
 batch, labels = next(iter(training_loader))  # (128, 784) and (128,)
@@ -98,4 +99,5 @@ common.save_figure(figure, "02_average_digits.png")
 
 # Try this: leave v2.Normalize out of `transform` in common.py. What becomes of the right histogram,
 # and, in step 3, of the loss after the first epoch? (The inverse does not fit then. Undo it after.)
-# Try this: draw pictures[labels == 5]. Would you have read all of them right?
+# Try this: draw only the fives, with common.draw_digits(pictures[labels == 5], ["5"] * 128, 8)
+# and common.save_figure as above. Would you have read all of them right?

@@ -1,8 +1,8 @@
 """Step 3: how does a network learn to read digits?
 
-A neural network is a long calculation that makes ten numbers, one for each digit, of the 784 pixels
-of a picture. The numbers that it multiplies by and adds are called weights. They are random at
-first; training changes them little by little, until most answers are right.
+A neural network is a long calculation. Ours turns the 784 pixels of a picture into ten numbers, one
+for each of the digits 0 to 9. The numbers that it multiplies by and adds are called weights. They
+are random at first; training changes them little by little, until most answers are right.
 
 Run it with: python 03_train.py
 """
@@ -20,6 +20,7 @@ LEARNING_RATE = 0.003  # how far the weights move: smaller is slower, larger is 
 BATCH_SIZE = 128  # digits in a batch; with larger batches there are fewer updates in an epoch
 
 # %% The network is a stack of layers
+# (For another width, change first_network in common.py: step 4 builds the same network from there.)
 # Each layer makes a new row of numbers of the row that it gets. Each number of a Linear layer is a
 # sum: every number it gets, times a weight, plus one more weight (the bias). ReLU replaces negative
 # numbers by 0; without it, several Linear layers could do no more than one. The layers between
@@ -32,7 +33,8 @@ print(f"{number_of_weights:,} weights\n")
 
 # %% One digit by hand: logits, probabilities, loss
 # What comes out are ten logits: any numbers, the higher the likelier. Softmax turns them into
-# probabilities, ten positive numbers that add up to 1.
+# probabilities, ten positive numbers that add up to 1: e to the power of each logit, divided by the
+# sum of all ten of these.
 training_loader, validation_loader = common.training_loaders(BATCH_SIZE)
 images, labels = next(iter(validation_loader))  # (1000, 784) and (1000,)
 digit, label = images[0], labels[0]  # (784,), and a whole number
@@ -67,11 +69,12 @@ print(f"\nThe loss of one batch: {loss:.4f}")
 # Where it is negative, a larger weight would make the loss smaller.
 loss.backward()
 weights = network[0].weight  # of the first layer, 784 for each of its 256 numbers: (256, 784)
-gradient = weights.grad[9, 400].item()
+gradient = weights.grad[9, 400].item()  # as a plain number of Python
 print(f"One weight: {weights[9, 400]:.5f}, its gradient: {gradient:.5f}")
 
 # The update: each weight moves against its gradient, by 0.1 times as much. 0.1 is the learning
-# rate, which has to be larger for this plain update than for the one below.
+# rate. It is larger than LEARNING_RATE, since most gradients are small and move a weight only a
+# little in this plain update, which PyTorch knows as torch.optim.SGD.
 with torch.no_grad():  # this calculation is not to be recorded for backward()
     for some_weights in network.parameters():
         some_weights -= 0.1 * some_weights.grad
@@ -86,9 +89,10 @@ print(f"The gradient if it is not set to zero, old plus new: {weights.grad[9, 40
 
 # %% Training: the same update for every batch, in every epoch
 # common.train_one_epoch does it. The weights are moved by an optimizer, and AdamW does more than
-# the update above: it averages the last gradients of a weight, moves all weights by similar amounts
-# however small their gradients are, and pulls each a little towards 0 (weight decay). A schedule
-# lowers the learning rate from LEARNING_RATE to 0: large moves at first, exact ones at the end.
+# the update above: it averages the latest gradients of a weight, moves all weights by similar
+# amounts however small their gradients are, and pulls each a little towards 0 (weight decay), so
+# that none grows without need. A schedule lowers the learning rate from LEARNING_RATE to 0: large
+# moves at first, exact ones at the end.
 torch.manual_seed(common.SEED)
 network = common.first_network().to(common.DEVICE)  # afresh, so that all weights are random again
 optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1)

@@ -16,20 +16,22 @@ from torchvision.utils import make_grid
 
 import common
 
-PICTURES = sys.argv[1:]  # in a notebook, write a list of file names here
+PICTURES = sys.argv[1:]
 if "ipykernel" in sys.modules:
-    PICTURES = []
+    PICTURES = []  # in a notebook, write the names of your files into this list
 SIZE = 800  # pixels: larger pictures are reduced to it. More finds smaller digits, and takes longer
-INK = 0.5  # what is half as clear as clear ink is ink. Less finds faint strokes, and ruled lines
-SURE = 0.7  # below it, a digit is doubtful: 2 % of the validation digits that are read right are
-# below, and 8 of the 10 that are read wrong
+INK = 0.5  # a pixel is ink if it is half as clear as the clear ink of its picture, or more. A lower
+# limit finds faint strokes, too, and the lines of ruled paper
+SURE = 0.7  # a digit that is less sure is called doubtful. Of digits kept aside in a trial, 2 % of
+# the right answers were below it, and 8 of the 10 wrong ones
 
 # %% Save the network, load it, and compare
-# What is saved are the weights, which network they belong to, and how good it is. With
-# weights_only=True (see load_network) nothing else is accepted when a file is loaded: an unknown
-# one cannot run code on your machine.
+# What is saved are the weights, which network they belong to, and a fact, how good it is; you may
+# add others: numbers, texts, tensors, and lists or dictionaries of them. With weights_only=True
+# (see load_network) these are all that is accepted when a file is loaded: a file of a stranger
+# cannot run code on your machine.
 tuned, facts = common.load_network("tuned_network.pt", "04_evaluate.py")
-loss, accuracy = common.evaluate(tuned, common.test_loader())
+loss, accuracy = common.evaluate(tuned, common.test_loader())  # nothing is chosen by it
 common.save_network("digits.pt", facts["network"], tuned, test_accuracy=accuracy)
 
 network, facts = common.load_network("digits.pt", "05_save.py")
@@ -53,8 +55,8 @@ To read your own handwriting: python 05_save.py photo.jpg page.png ...""")
 #
 # How dark is ink? No number will do: paper in the shade may be darker than pencil in the light. So
 # each pixel is compared with the paper around it. A maximum filter gives each pixel the lightest
-# value of its neighbourhood, which fills what is dark and narrower than that; a minimum filter then
-# moves the edges of wide shadows back. It looks 1 pixel further, so that no edge is left as ink.
+# value of its neighbourhood: strokes, which are narrow, vanish, but wide shadows lose their edges,
+# too. A minimum filter makes them wide again, by 1 pixel more, so that no edge is taken for ink.
 def open_picture(path):
     """The picture in a file, upright, in colours, at most SIZE pixels high and wide"""
     picture = ImageOps.exif_transpose(Image.open(path))  # phones note how they were held
@@ -67,7 +69,10 @@ def open_picture(path):
 
 
 def is_light_on_dark(picture):
-    """Ink differs most from the mean around it, and an odd power tells lighter from darker"""
+    """Add up how far pixels are from the mean around them, lighter ones +, darker ones -
+
+    In the fifth power the few that are far from it, the ink, weigh more than all others.
+    """
     around = picture.filter(GaussianBlur(0.15 * max(picture.size)))
     difference = np.subtract(picture, around, dtype=float)
     return np.sum(difference ** 5) > 0
@@ -81,11 +86,13 @@ def find_ink(picture):
     paper = ImageOps.contain(Image.fromarray(gray), (125, 125))
     window = min(paper.size) // 6 * 2 + 1  # a third of the picture: wider than any stroke
     paper = paper.filter(MaxFilter(window)).filter(MinFilter(window + 2)).resize(picture.size)
-    ink = torch.tensor(np.subtract(paper, gray) / np.add(paper, 20))  # shade darkens both alike
-    clear = ink[ink >= ink.max() / 2].median()
+    # In the shade paper and ink have the same share of their light left: so divide. 20 more keeps
+    # what is nearly black from looking like ink.
+    ink = torch.tensor(np.subtract(paper, gray) / np.add(paper, 20))
+    clear = ink[ink >= ink.max() / 2].median()  # how dark clear ink is in this picture
     ink = ink / clear
-    grain = ink[ink < INK].abs().mean()
-    if clear < 0.028 or grain > 0.18:
+    grain = ink[ink < INK].abs().mean()  # how rough the paper is
+    if clear < 0.028 or grain > 0.18:  # limits found by trial
         raise ValueError("there is no ink in it")
     return ink.clamp(0, 1)
 
@@ -100,15 +107,17 @@ def find_pieces(mask):
     pixels = mask.nonzero()
     numbers = torch.zeros(mask.shape)
     numbers[mask] = torch.arange(1.0, len(pixels) + 1)  # each pixel has its own, from 1 on
+    # unfold lists the 3 x 3 numbers around each pixel, 0 where there is no ink.
     around = unfold(numbers[None, None], 3, padding=1)[0, :, mask.flatten()].long()  # (9, pixels)
     largest = torch.arange(len(pixels) + 1)
     before = -largest
     while not torch.equal(largest, before):
         before = largest.clone()
         largest[1:] = largest[around].amax(dim=0)  # of what the pixels around have by now
-        largest = largest[largest]  # ... and of what the pixel with that number has
+        largest = largest[largest]  # a short cut: if mine is 7 and that of pixel 7 is 12, take 12
     largest = largest[1:]
     _, sizes = largest.unique(return_counts=True)
+    # Sorted by these numbers, the pixels of a piece lie together: cut between the pieces.
     return pixels[largest.argsort()].split(sizes.tolist())
 
 
@@ -116,7 +125,9 @@ def find_inside(mask):
     """The pieces that do not touch the picture's rim, as a shadow or the sheet's edge does"""
     rim = torch.ones_like(mask)
     rim[2:-2, 2:-2] = False
-    pieces = find_pieces(mask | rim)[:-1]  # the last has the last pixel, and thus all of the rim
+    # The rim joins all that touches it to one piece. It has the last pixel, the largest number, and
+    # comes last.
+    pieces = find_pieces(mask | rim)[:-1]
     if sum(map(len, pieces)) < 0.1 * mask.sum():  # a digit may fill the picture
         pieces = find_pieces(mask)
     return pieces
@@ -132,14 +143,15 @@ def middle_of(piece):
 
 
 def find_digits(ink):
-    """The pieces of ink when it is thicker, without specks, which are lower than the others"""
+    """The pieces of the ink when it is made thicker, but for specks: those that are not as high"""
     pieces = find_inside(ink > INK)
     heights = list(map(height_of, pieces))
     sizes = list(map(len, pieces))
-    height = np.median(np.repeat(heights, sizes))  # of the piece that the middle pixel belongs to
+    height = np.median(np.repeat(heights, sizes))  # the usual one; large pieces count for more
     clean = torch.zeros(1, *ink.shape)
     clean[0][tuple(torch.cat(pieces).T)] = 1
     down, across = round(0.11 * height), round(0.04 * height)
+    # Pooling with a stride of 1 moves on by 1 pixel: each gets the largest of those around it.
     thick = max_pool2d(clean, (2 * down + 1, 1), 1, (down, 0))
     thick = max_pool2d(thick, (1, 2 * across + 1), 1, (0, across))
     return [piece for piece in find_pieces(thick[0] > 0) if height_of(piece) > 0.6 * height]

@@ -76,8 +76,8 @@ def inverse_transform(flat):
 def load_digits(train):
     """The same digits, transformed once and kept, instead of anew in each epoch"""
     raw = raw_digits(train)
-    images = transform(raw.data.unsqueeze(1))  # (60000, 28, 28), with a channel, -> (60000, 784)
-    return TensorDataset(images, raw.targets)
+    pictures = raw.data.unsqueeze(1)  # puts in a 1: (60000, 28, 28) -> (60000, 1, 28, 28)
+    return TensorDataset(transform(pictures), raw.targets)  # pairs: (60000, 784) and their labels
 
 
 def training_loaders(batch_size=128):
@@ -97,7 +97,7 @@ def test_loader():
 # Each of them makes ten logits of the 784 pixels of each digit: (batch, 784) -> (batch, 10)
 def first_network(width=256):
     """Two hidden layers; each of their numbers is computed from all numbers of the layer before"""
-    return nn.Sequential(
+    return nn.Sequential(  # one layer after the other
         nn.Linear(784, width),  # (batch, 784) -> (batch, 256)
         nn.ReLU(),
         nn.Linear(width, 128),  # -> (batch, 128)
@@ -140,13 +140,14 @@ NETWORKS = {
 
 
 # ---- Step 3: training and evaluation -------------------------------------------------------------
-# A GPU where PyTorch finds one. Write "cpu" here if yours does not work.
+# A GPU where PyTorch finds one. Write "cpu" here if yours does not work. A network and its digits
+# have to be on the same device: .to(DEVICE) takes them there, and .cpu() back.
 DEVICE = torch.accelerator.current_accelerator(check_available=True) or "cpu"
 
 
 def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, augment=None):
     """Learn once from every batch of the loader, and return the mean of the batches' losses"""
-    network.train()  # a matter of dropout and batch normalization, see step 4
+    network.train()  # trains nothing: tells dropout and batch normalization to act as in training
     losses = []
     for images, labels in loader:
         if augment:
@@ -167,13 +168,13 @@ def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, au
 @torch.no_grad()  # record nothing for backward(): nothing is learned here
 def predict(network, loader):
     """The logits of all digits of a loader, (digits, 10), and their labels, (digits,)"""
-    network.eval()  # the opposite of network.train()
+    network.eval()  # the opposite: to act as in reading, see step 4
     all_logits = []
     all_labels = []
     for images, labels in loader:
         all_logits.append(network(images.to(DEVICE)).cpu())
         all_labels.append(labels)
-    return torch.cat(all_logits), torch.cat(all_labels)
+    return torch.cat(all_logits), torch.cat(all_labels)  # the batches, one after the other
 
 
 def evaluate(network, loader):
