@@ -20,11 +20,11 @@ LEARNING_RATE = 0.003  # how far the weights move: smaller is slower, larger is 
 BATCH_SIZE = 128  # digits in a batch; with larger batches there are fewer updates in an epoch
 
 # %% The network is a stack of layers
-# (For another width, change first_network in common.py: step 4 builds the same network from there.)
 # Each layer makes a new row of numbers of the row that it gets. Each number of a Linear layer is a
 # sum: every number it gets, times a weight, plus one more weight (the bias). ReLU replaces negative
 # numbers by 0; without it, several Linear layers could do no more than one. The layers between
-# input and output are called hidden: here two, of 256 and of 128 numbers.
+# input and output are called hidden: here two, of 256 and of 128 numbers. (For other ones change
+# first_network in common.py, not here: step 4 builds the same network from there.)
 torch.manual_seed(common.SEED)  # the same random numbers in each run
 network = common.first_network()
 print(network)
