@@ -146,5 +146,6 @@ common.save_network("first_network.pt", "first", network, validation_accuracy=ac
 print(f"Validation accuracy {accuracy:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
 
 # Try this: LEARNING_RATE = 0.1, then 0.00005. How do the curves show that it is too large or small?
+# Try this: torch.optim.SGD without weight_decay instead of AdamW, and LEARNING_RATE = 0.1.
 # Try this: EPOCHS = 30. From which epoch on does the validation loss no longer fall?
 # (Each run replaces outputs/first_network.pt, so let the last one before step 4 be a good one.)

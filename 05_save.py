@@ -55,8 +55,9 @@ To read your own handwriting: python 05_save.py photo.jpg page.png ...""")
 #
 # How dark is ink? No number will do: paper in the shade may be darker than pencil in the light. So
 # each pixel is compared with the paper around it. A maximum filter gives each pixel the lightest
-# value of its neighbourhood: strokes, which are narrow, vanish, but wide shadows lose their edges,
-# too. A minimum filter makes them wide again, by 1 pixel more, so that no edge is taken for ink.
+# value of its neighbourhood: strokes, which are narrow, vanish, but a wide shadow shrinks all
+# round, too. A minimum filter, which takes the darkest value, lets the shadow grow back, and 1
+# pixel further, so that its edge is not taken for ink; the strokes are gone by then.
 def open_picture(path):
     """The picture in a file, upright, in colours, at most SIZE pixels high and wide"""
     picture = ImageOps.exif_transpose(Image.open(path))  # phones note how they were held
@@ -109,6 +110,7 @@ def find_pieces(mask):
     numbers[mask] = torch.arange(1.0, len(pixels) + 1)  # each pixel has its own, from 1 on
     # unfold lists the 3 x 3 numbers around each pixel, 0 where there is no ink.
     around = unfold(numbers[None, None], 3, padding=1)[0, :, mask.flatten()].long()  # (9, pixels)
+    # largest[n] is the largest number that pixel n has met so far. Place 0 is no ink, and stays 0.
     largest = torch.arange(len(pixels) + 1)
     before = -largest
     while not torch.equal(largest, before):
