@@ -7,14 +7,16 @@ and put into batches.
 Run it with: python 01_load_data.py
 """
 # %% The digits, and what each of them is for
+import torch
+
 import common
 
 # torchvision knows MNIST and downloads it the first time. It comes as two sets, and common.py
 # splits the first of them once more, at random. That makes three parts, each for one purpose:
 #
-# - training digits: the network learns from them.
-# - validation digits: kept aside, to compare networks and settings with each other.
-# - test digits: used only at the very end. Only digits that had no influence on anything can say
+# - 55,000 training digits: the network learns from them.
+# - 5,000 validation digits: kept aside, to compare networks and settings with each other.
+# - 10,000 test digits: used only at the very end. Only digits that had no influence on anything can say
 #   how well the final network reads digits that it has never seen.
 training_set = common.raw_digits(train=True)
 test_set = common.raw_digits(train=False)
@@ -37,7 +39,7 @@ for row in raw:
 # 1. Divide by 255: a network computes with decimals, usually on a scale from 0.0 to 1.0.
 # 2. Normalize: subtract the mean of all pixels and divide by their standard deviation, which says
 #    how far they typically are from the mean. The results lie around 0, some negative, some
-#    positive: the random numbers that a network starts with are made for such inputs.
+#    positive. A network learns most easily from such inputs; step 2 says why.
 row, column = 9, 9
 pixel = raw[row, column]
 decimal = pixel / 255
@@ -60,7 +62,8 @@ for stage in common.transform.transforms:
     print(f"{name:<9}  {shape!s:<11}  {numbers}")
 
 # %% Where the mean and the standard deviation come from
-# From all pixels of these 60,000 digits. The test digits have to stay unseen, in this too.
+# From all pixels of these 60,000 digits. The test digits have to stay unseen, in this too. (That the
+# validation digits are among the 60,000 does no harm: it is two numbers of 47 million pixels.)
 pixels = training_set.data / 255  # (60000, 28, 28)
 print(f"\nMean {pixels.mean():.4f}, standard deviation {pixels.std():.4f} of its pixels")
 print(f"Mean {common.MEAN:.4f}, standard deviation {common.STD:.4f} in common.py\n")
@@ -69,7 +72,8 @@ print(f"Mean {common.MEAN:.4f}, standard deviation {common.STD:.4f} in common.py
 # A network looks at many digits at once, here 128: a batch. Computing them together is quicker, and
 # the network corrects itself once for each batch. A loader hands out the batches of its digits one
 # after the other. One pass over all training digits is called an epoch; the training loader
-# shuffles them anew in each, so that the network cannot get used to an order.
+# shuffles them anew in each, so that every batch is a fair sample of all digits, and another one.
+torch.manual_seed(common.SEED)  # so that the order is the same in each run
 training_loader, validation_loader = common.training_loaders()
 test_loader = common.test_loader()
 loaders = {"training": training_loader, "validation": validation_loader, "test": test_loader}

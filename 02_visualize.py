@@ -7,22 +7,24 @@ Run it with: python 02_visualize.py
 """
 # %% One pixel by hand: back from what the network gets
 import matplotlib.pyplot as plt
+import torch
 
 import common
 
 # Each stage of step 1 is undone, the last one first. Flattening had moved the pixel to the number
 # 28 x row + column, so that is where it is found. Normalizing was (decimal - MEAN) / STD, so
 # that its inverse is: times STD, plus MEAN. Then times 255, since it had been divided by 255.
-training_loader, _ = common.training_loaders()
+torch.manual_seed(common.SEED)  # the same random numbers, and so the same batch, in each run
+training_loader, validation_loader = common.training_loaders()
 batch, labels = next(iter(training_loader))  # (128, 784) and (128,)
-row, column = 6, 14
+row, column = 7, 17
 normalized = batch[0, 28 * row + column]
 decimal = normalized * common.STD + common.MEAN
 pixel = decimal * 255
 print(f"One pixel: {normalized:.4f} -> {decimal:.4f} -> {pixel:.4f} -> {pixel.round().int()}")
 
-# Decimals are stored with about seven digits, so the result can be a tiny bit beside the whole
-# number that it was, but never as much as a half: rounding gives back exactly that number.
+# Decimals are stored with about seven digits, so the result can be a tiny bit off the whole
+# number that it was, but never by as much as a half: rounding gives back exactly that number.
 pictures = common.inverse_transform(batch)  # common.py's way for the whole batch: (128, 28, 28)
 print(f"The same pixel after common.inverse_transform: {pictures[0, row, column]}\n")
 
@@ -42,10 +44,11 @@ common.save_figure(figure, "02_digits.png")
 # %% One digit: raw, as the network gets it, and restored
 # Why each preprocessing step is there:
 #
-# - To decimals: a network multiplies and adds, and the results are hardly ever whole numbers. With
-#   whole numbers from 0 to 255 there would be no room for a -0.42 or a 0.61.
-# - Normalize: a network starts with small random numbers that are made for inputs around 0 with a
-#   standard deviation of 1. With other inputs it learns, too, but more slowly at first.
+# - To decimals: a network multiplies and adds, and the results are hardly ever whole numbers. (The
+#   255 is a habit: MEAN and STD are given on a scale from 0 to 1.)
+# - Normalize: each number of the network's first layer starts as a sum of all 784, times small
+#   random numbers. With inputs around 0 the sums are neither all alike nor huge. With other inputs
+#   a network learns, too, but more slowly at first.
 # - Flatten: our first network takes one row of numbers for each digit. The strip in the middle
 #   shows the price: which pixels stood above each other can no longer be seen. Step 4 has a remedy.
 training_set = common.raw_digits(train=True)
@@ -76,7 +79,8 @@ common.save_figure(figure, "02_counts.png")
 
 # %% Pixel values before and after normalization
 # Both outlines are the same: normalization shifts and scales the values and keeps their order. Most
-# pixels are plain paper. (Each mark up the vertical axis is ten times as many pixels.)
+# pixels are plain paper. (Each mark up the vertical axis is ten times as many pixels. It is only
+# one batch, so its mean and deviation are near 0 and 1.)
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 left.hist(pictures.flatten().numpy(), bins=50, log=True)
 left.set(title="Before", xlabel="pixel value", ylabel="number of pixels")
@@ -89,13 +93,25 @@ common.save_figure(figure, "02_pixel_values.png")
 
 # %% The average of each digit
 # Where an average is sharp, people write alike; where it is blurred, they do not.
+training_digits, training_labels = training_loader.dataset[:]  # all: (55000, 784) and (55000,)
 averages = []
 for label in range(10):
-    alike = training_set.data[training_set.targets == label]  # (number of them, 28, 28)
-    averages.append(alike.float().mean(dim=0))  # (28, 28)
-figure = common.draw_digits(averages, common.CLASS_NAMES, columns=5)
-figure.suptitle(f"Averages of all {len(training_set):,}")
+    alike = training_digits[training_labels == label]  # (number of them, 784)
+    averages.append(alike.mean(dim=0))  # (784,)
+averages = torch.stack(averages)  # (10, 784)
+figure = common.draw_digits(common.inverse_transform(averages), common.CLASS_NAMES, columns=5)
+figure.suptitle(f"Averages of {len(training_digits):,} training digits")
 common.save_figure(figure, "02_average_digits.png")
+
+# %% A first reading, without a network
+# Read each digit as the one whose average is nearest. The distance of two pictures: subtract pixel
+# from pixel, square the 784 differences, add them up, and take the root. cdist computes it for all
+# pairs. A network has to be better than this.
+digits, right_answers = validation_loader.dataset[:]  # (5000, 784) and (5000,)
+distances = torch.cdist(digits, averages)  # (5000, 10): a row for each digit
+guesses = distances.argmin(dim=1)  # (5000,): where in each row the smallest number stands
+share = (guesses == right_answers).float().mean()
+print(f"\nRead as the nearest average: {share:.1%} of the validation digits are right")
 
 # Try this: leave v2.Normalize out of `transform` in common.py. What becomes of the right histogram,
 # and, in step 3, of the loss after the first epoch? (The inverse does not fit then. Undo it after.)

@@ -3,6 +3,7 @@ import math
 import os
 import socket
 from functools import cache
+from http.client import HTTPException
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from torchvision.transforms import v2
 
 # ---- Settings: for another dataset change the first two, for other random numbers the third ------
 DATASET = datasets.MNIST  # for example datasets.FashionMNIST, with 0.2860 and 0.3530 below
-MEAN, STD = 0.1307, 0.3081  # mean and standard deviation of all training pixels, see step 1
+MEAN, STD = 0.1307, 0.3081  # mean and deviation of all pixels of the 60,000 digits, see step 1
 SEED = 1  # where random numbers start: the split, the order of the digits, the first weights
 
 CLASS_NAMES = [name.split(" - ")[0] for name in DATASET.classes]  # MNIST says "5 - five"
@@ -30,12 +31,16 @@ def data_folder():
     """The folder that holds the digits; torchvision downloads them the first time"""
     if os.getenv("DIGITS_SAMPLE") == "1":
         return use_sample("DIGITS_SAMPLE is 1")
-    if not (DATA / f"{DATASET.__name__}/raw/t10k-labels-idx1-ubyte").exists():  # the last of four
+    last_of_four = DATA / f"{DATASET.__name__}/raw/t10k-labels-idx1-ubyte"  # files to download
+    if not last_of_four.exists():
         socket.setdefaulttimeout(10)  # seconds to wait for a server that does not answer
         try:
             DATASET(DATA, download=True)
-        except Exception as error:  # the last line of its message says in which of many ways
-            return use_sample(f"the download failed, {str(error).splitlines()[-1:]}")
+        except (OSError, RuntimeError, HTTPException) as error:
+            reason = str(error).strip().split("\n")[-1]  # the last line says what failed
+            return use_sample(f"the download failed, {reason}")
+        finally:
+            socket.setdefaulttimeout(None)  # others may wait as long as they like
     return DATA
 
 
@@ -51,8 +56,8 @@ def use_sample(reason):
 def raw_digits(train):
     """The 60,000 digits to train and validate with, or the 10,000 test digits, as they come"""
     try:
-        return DATASET(data_folder(), train)
-    except (RuntimeError, ValueError, AssertionError):
+        return DATASET(data_folder(), train=train)
+    except (RuntimeError, ValueError, AssertionError):  # torchvision's words for a damaged file
         raise SystemExit(f"Delete {data_folder() / DATASET.__name__}: a file in it is damaged.")
 
 
@@ -60,8 +65,8 @@ def raw_digits(train):
 transform = v2.Compose([
     v2.ToImage(),  # a tensor of whole numbers, 0 ... 255, (1, 28, 28)
     v2.ToDtype(torch.float32, scale=True),  # decimals, 0.0 ... 1.0
-    v2.Normalize([MEAN], [STD]),  # (pixel - MEAN) / STD
-    nn.Flatten(start_dim=-3),  # (1, 28, 28) -> (784,), and (batch, 1, 28, 28) -> (batch, 784)
+    v2.Normalize([MEAN], [STD]),  # (decimal - MEAN) / STD
+    nn.Flatten(start_dim=-3),  # the last three to one: (1, 28, 28) -> (784,), also of a batch
 ])
 
 
@@ -76,7 +81,7 @@ def inverse_transform(flat):
 def load_digits(train):
     """The same digits, transformed once and kept, instead of anew in each epoch"""
     raw = raw_digits(train)
-    pictures = raw.data.unsqueeze(1)  # puts in a 1: (60000, 28, 28) -> (60000, 1, 28, 28)
+    pictures = raw.data.unsqueeze(1)  # one colour: (60000, 28, 28) -> (60000, 1, 28, 28)
     return TensorDataset(transform(pictures), raw.targets)  # pairs: (60000, 784) and their labels
 
 
@@ -84,7 +89,7 @@ def training_loaders(batch_size=128):
     """Two loaders: 11/12 of the digits to train on, in a new order each epoch; 1/12 to validate"""
     generator = torch.Generator().manual_seed(SEED)  # makes the split the same in every script
     training, validation = random_split(load_digits(train=True), [11 / 12, 1 / 12], generator)
-    training_loader = DataLoader(training, batch_size, shuffle=True, generator=generator)
+    training_loader = DataLoader(training, batch_size, shuffle=True)
     return training_loader, DataLoader(validation, batch_size=1000)
 
 
@@ -208,7 +213,7 @@ def save_network(file, name, network, **facts):
     """The network's weights, its name in NETWORKS, and facts worth keeping, such as an accuracy"""
     facts.update(network=name, weights=network.state_dict())
     OUTPUTS.mkdir(exist_ok=True)
-    unfinished = OUTPUTS / "unfinished.pt"
+    unfinished = OUTPUTS / f"{file}.unfinished"
     torch.save(facts, unfinished)
     unfinished.replace(OUTPUTS / file)  # so half a file never takes the place of a whole one
     print(f"Saved outputs/{file}")
