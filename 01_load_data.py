@@ -16,8 +16,8 @@ import common
 #
 # - 55,000 training digits: the network learns from them.
 # - 5,000 validation digits: kept aside, to compare networks and settings with each other.
-# - 10,000 test digits: used only at the very end. Only digits that had no influence on anything can say
-#   how well the final network reads digits that it has never seen.
+# - 10,000 test digits: used only at the very end. Only digits that had no influence on anything
+#   can say how well the final network reads digits that it has never seen.
 training_set = common.raw_digits(train=True)
 test_set = common.raw_digits(train=False)
 print(f"For training and validation: {len(training_set):,} digits")
@@ -62,8 +62,8 @@ for stage in common.transform.transforms:
     print(f"{name:<9}  {shape!s:<11}  {numbers}")
 
 # %% Where the mean and the standard deviation come from
-# From all pixels of these 60,000 digits. The test digits have to stay unseen, in this too. (That the
-# validation digits are among the 60,000 does no harm: it is two numbers of 47 million pixels.)
+# From all pixels of these 60,000 digits. The test digits have to stay unseen, in this too. (That
+# the validation digits are among the 60,000 does no harm: it is two numbers of 47 million pixels.)
 pixels = training_set.data / 255  # (60000, 28, 28)
 print(f"\nMean {pixels.mean():.4f}, standard deviation {pixels.std():.4f} of its pixels")
 print(f"Mean {common.MEAN:.4f}, standard deviation {common.STD:.4f} in common.py\n")
@@ -71,8 +71,8 @@ print(f"Mean {common.MEAN:.4f}, standard deviation {common.STD:.4f} in common.py
 # %% Batches, and the loaders that hand them out
 # A network looks at many digits at once, here 128: a batch. Computing them together is quicker, and
 # the network corrects itself once for each batch. A loader hands out the batches of its digits one
-# after the other. One pass over all training digits is called an epoch; the training loader
-# shuffles them anew in each, so that every batch is a fair sample of all digits, and another one.
+# after the other. One pass over all training digits is called an epoch. The training loader
+# shuffles them anew in each, so that every batch is a fair sample of all digits, and a new one.
 torch.manual_seed(common.SEED)  # so that the order is the same in each run
 training_loader, validation_loader = common.training_loaders()
 test_loader = common.test_loader()

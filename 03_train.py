@@ -22,9 +22,10 @@ BATCH_SIZE = 128  # digits in a batch; with larger batches there are fewer updat
 # %% The network is a stack of layers
 # Each layer makes a new row of numbers of the row that it gets. Each number of a Linear layer is a
 # sum: every number it gets, times a weight, plus one more weight (the bias). ReLU replaces negative
-# numbers by 0; without it, several Linear layers could do no more than one. The layers between
-# input and output are called hidden: here two, of 256 and of 128 numbers. (For other ones change
-# first_network in common.py, not here: step 4 builds the same network from there.)
+# numbers by 0. Without it several Linear layers could do no more than one, since sums of sums are
+# sums again. The layers between input and output are called hidden: here two, of 256 and of 128
+# numbers. (For other ones change first_network in common.py, not here: step 4 builds the same
+# network from there.)
 torch.manual_seed(common.SEED)  # the same random numbers in each run
 network = common.first_network()
 print(network)
@@ -34,7 +35,7 @@ print(f"{number_of_weights:,} weights\n")
 # %% One digit by hand: logits, probabilities, loss
 # What comes out are ten logits: any numbers, the higher the likelier. Softmax turns them into
 # probabilities, ten positive numbers that add up to 1: e to the power of each logit, divided by the
-# sum of all ten of these.
+# sum of all ten of these. The digit is one of the validation digits, so it will not be learned.
 training_loader, validation_loader = common.training_loaders(BATCH_SIZE)
 images, labels = next(iter(validation_loader))  # (1000, 784) and (1000,)
 digit, label = images[0], labels[0]  # (784,), and a whole number
@@ -42,21 +43,31 @@ digit, label = images[0], labels[0]  # (784,), and a whole number
 
 def show(logits):
     """Print ten logits, and the probabilities that softmax makes of them"""
-    probabilities = logits.softmax(dim=0)
+    powers = logits.exp()  # e to the power of each
+    probabilities = powers / powers.sum()  # PyTorch knows it as logits.softmax(dim=0)
     for name, logit, probability in zip(common.CLASS_NAMES, logits, probabilities):
         print(f"    {name:<11}  logit {logit:6.2f}  probability {probability:6.1%}")
     return probabilities
 
 
-logits = network(digit)  # (10,)
+logits = network(digit)  # through all layers: (784,) -> (10,)
 print(f"A {common.CLASS_NAMES[label]}, before training:")
 probabilities = show(logits)  # (10,)
+print(f"The highest logit is its answer: {common.CLASS_NAMES[logits.argmax()]}")
 
 # How wrong is that? The loss says it in one number: minus the natural logarithm of the probability
 # that the right digit got. It is 0 for 100 %, 0.7 for 50 %, and 2.3 for 10 %, which is guessing.
 # cross_entropy computes it from the logits: it contains the softmax, so the network ends without.
+# (e to the power of 100 is too large for a computer's decimals; cross_entropy avoids it.)
 print(f"The loss by hand:       {-probabilities[label].log():.4f}")
 print(f"... with cross_entropy: {cross_entropy(logits, label):.4f}")
+
+# The same for many digits at once. Accuracy is the share of them that are read right; before
+# training it is about that of guessing.
+logits = network(images)  # (1000, 784) -> (1000, 10)
+guesses = logits.argmax(dim=1)  # in each row, the place of the highest of the ten: (1000,)
+accuracy = (guesses == labels).float().mean()  # True counts as 1, False as 0
+print(f"Accuracy before training: {accuracy:.1%}")
 
 # %% One update by hand: how a network learns
 # For a whole batch, the loss is the mean of the digits' losses.
@@ -66,32 +77,47 @@ print(f"\nThe loss of one batch: {loss:.4f}")
 
 # PyTorch has recorded how the loss was computed from the weights. backward() goes that way back and
 # puts the gradient of each weight into its .grad: how fast the loss would grow if the weight grew.
-# Where it is negative, a larger weight would make the loss smaller.
+# Where it is negative, a larger weight would make the loss smaller. It can be measured, too: make
+# one weight 0.001 larger, and divide what that adds to the loss by 0.001.
 loss.backward()
 weights = network[0].weight  # of the first layer, 784 for each of its 256 numbers: (256, 784)
-gradient = weights.grad[9, 400].item()  # as a plain number of Python
-print(f"One weight: {weights[9, 400]:.5f}, its gradient: {gradient:.5f}")
+place = 9, 400  # one of them; any other would do. Pixel 400 lies in the middle of a digit
+gradient = weights.grad[place]
+with torch.no_grad():  # this calculation is not to be recorded for backward()
+    weights[place] += 0.001
+    change = cross_entropy(network(images), labels) - loss
+    weights[place] -= 0.001
+print(f"One weight: {weights[place]:.5f}, its gradient: {gradient:.5f}")
+print(f"The gradient as measured: {change / 0.001:.5f}")
 
 # The update: each weight moves against its gradient, by 0.1 times as much. 0.1 is the learning
 # rate. It is larger than LEARNING_RATE, since most gradients are small and move a weight only a
-# little in this plain update, which PyTorch knows as torch.optim.SGD.
-with torch.no_grad():  # this calculation is not to be recorded for backward()
+# little in this plain update.
+with torch.no_grad():
     for some_weights in network.parameters():
-        some_weights -= 0.1 * some_weights.grad
-print(f"The weight minus 0.1 x its gradient: {weights[9, 400]:.5f}")
+        some_weights -= 0.1 * some_weights.grad  # changes the weights of the network themselves
+print(f"The weight minus 0.1 x its gradient: {weights[place]:.5f}")
 loss = cross_entropy(network(images), labels)
-print(f"The loss of the same batch now: {loss:.4f}")
+print(f"The loss of the same batch now: {loss:.4f}\n")
 
-# backward() adds to the gradients that it finds. So the old ones must be set to zero before it is
-# called again, or each batch would have a say in all updates after its own.
+# %% The next update, with an optimizer
+# An optimizer moves the weights. torch.optim.SGD does it as above. backward() adds to the gradients
+# that it finds, so zero_grad() forgets the old ones before; else each batch would have a say in all
+# updates after its own.
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+images, labels = next(iter(training_loader))  # another batch
+loss = cross_entropy(network(images), labels)
+optimizer.zero_grad()
 loss.backward()
-print(f"The gradient if it is not set to zero, old plus new: {weights.grad[9, 400]:.5f}\n")
+optimizer.step()
+loss_after = cross_entropy(network(images), labels)
+print(f"The loss of another batch: {loss:.4f}, and after an update by SGD: {loss_after:.4f}\n")
 
 # %% Training: the same update for every batch, in every epoch
-# common.train_one_epoch does it. The weights are moved by an optimizer, and AdamW does more than
-# the update above: it averages the latest gradients of a weight, moves all weights by similar
-# amounts however small their gradients are, and pulls each a little towards 0 (weight decay), so
-# that none grows without need. A schedule lowers the learning rate from LEARNING_RATE to 0: large
+# common.train_one_epoch does it. The optimizer is AdamW, which does more than SGD: it averages the
+# latest gradients of a weight, moves all weights by similar amounts however small their gradients
+# are, and pulls each a little towards 0 (weight decay), so that none grows without need. A schedule
+# lowers the learning rate after each update, from LEARNING_RATE to 0 along a cosine curve: large
 # moves at first, exact ones at the end.
 torch.manual_seed(common.SEED)
 network = common.first_network().to(common.DEVICE)  # afresh, so that all weights are random again
@@ -130,14 +156,15 @@ axis.legend()
 common.save_figure(figure, "03_loss_curves.png")
 
 # %% What the first layer has learned
-# Each of its 256 numbers has 784 weights, one for each pixel: together they are a picture, from
-# white for the lowest weight to black for the highest. Ink where it is dark makes the number
-# larger, ink where it is light makes it smaller, and grey hardly counts. Before training there is
-# only noise; afterwards most show strokes and bends, where digits have their ink.
+# Each of its 256 numbers has 784 weights, one for each pixel: together they are a picture. Grey is
+# a weight of 0, black a large positive one, white a large negative one: ink where it is dark makes
+# the number larger, ink where it is light makes it smaller, and grey hardly counts. Before training
+# there is only faint noise; afterwards many show strokes and bends, where digits have their ink.
 after = network[0].weight.detach().cpu()
 pictures = torch.cat([before[:16], after[:16]]).unflatten(1, (28, 28))  # (32, 28, 28)
 titles = ["before"] * 16 + ["after"] * 16
-figure = common.draw_digits(pictures, titles, columns=8)
+limit = 3 * after.std().item()  # the few weights beyond it are drawn like it
+figure = common.draw_digits(pictures, titles, columns=8, vmin=-limit, vmax=limit)
 figure.suptitle("The weights of 16 numbers of the first layer, before and after training")
 common.save_figure(figure, "03_first_layer.png")
 

@@ -31,8 +31,8 @@ def data_folder():
     """The folder that holds the digits; torchvision downloads them the first time"""
     if os.getenv("DIGITS_SAMPLE") == "1":
         return use_sample("DIGITS_SAMPLE is 1")
-    last_of_four = DATA / f"{DATASET.__name__}/raw/t10k-labels-idx1-ubyte"  # files to download
-    if not last_of_four.exists():
+    last_file = DATA / f"{DATASET.__name__}/raw/t10k-labels-idx1-ubyte"  # of four to download
+    if not last_file.exists():
         socket.setdefaulttimeout(10)  # seconds to wait for a server that does not answer
         try:
             DATASET(DATA, download=True)
@@ -191,13 +191,16 @@ def evaluate(network, loader):
 
 
 # ---- Steps 2 to 5: figures and files in outputs/ -------------------------------------------------
-def draw_digits(pictures, titles, columns):
-    """Small pictures in rows; gray_r draws the lowest number white, the highest black, like ink"""
+def draw_digits(pictures, titles, columns, **limits):
+    """Small pictures in rows; gray_r draws the lowest number white, the highest black, like ink
+
+    The limits vmin and vmax say which numbers are white and black, instead of each picture's own.
+    """
     rows = math.ceil(len(pictures) / columns)
     figure = plt.figure(figsize=(columns, 1.3 * rows), layout="constrained")  # inches
     for place, picture in enumerate(pictures):
         axis = figure.add_subplot(rows, columns, place + 1)
-        axis.imshow(picture.numpy(), cmap="gray_r")
+        axis.imshow(picture.numpy(), cmap="gray_r", **limits)
         axis.set_title(titles[place], size=8)
         axis.axis("off")
     return figure
