@@ -3,7 +3,6 @@ import math
 import os
 import socket
 from functools import cache
-from http.client import HTTPException
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -36,8 +35,8 @@ def data_folder():
         socket.setdefaulttimeout(10)  # seconds to wait for a server that does not answer
         try:
             DATASET(DATA, download=True)
-        except (OSError, RuntimeError, HTTPException) as error:
-            reason = str(error).strip().split("\n")[-1]  # the last line says what failed
+        except Exception as error:  # there are many; the last line of each says what failed
+            reason = str(error).strip().split("\n")[-1]
             return use_sample(f"the download failed, {reason}")
         finally:
             socket.setdefaulttimeout(None)  # others may wait as long as they like
@@ -105,31 +104,31 @@ def first_network(width=256):
     return nn.Sequential(  # one layer after the other
         nn.Linear(784, width),  # (batch, 784) -> (batch, 256)
         nn.ReLU(),
-        nn.Linear(width, 128),  # -> (batch, 128)
+        nn.Linear(width, width // 2),  # -> (batch, 128)
         nn.ReLU(),
-        nn.Linear(128, 10),  # -> (batch, 10)
+        nn.Linear(width // 2, 10),  # -> (batch, 10)
     )
 
 
 def convolutional_network():
     """Four convolutions make more and more pictures of a digit, and smaller and smaller ones"""
-
-    def block(inputs, outputs):  # a stack of pictures -> another stack of pictures
-        return nn.Sequential(
-            nn.BatchNorm2d(inputs),
-            nn.ReLU(),
-            nn.Conv2d(inputs, outputs, 3),
-        )
-
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
-        nn.Conv2d(1, 32, 5),  # -> (batch, 32, 24, 24)
-        nn.MaxPool2d(2),  # the largest of each 2 x 2 numbers: -> (batch, 32, 12, 12)
-        block(32, 64),  # -> (batch, 64, 10, 10)
-        block(64, 64),  # -> (batch, 64, 8, 8)
+        nn.Conv2d(1, 32, 5),  # 28 - 5 + 1 = 24: -> (batch, 32, 24, 24)
+        nn.MaxPool2d(2),  # pooled first, since fewer numbers are left then: -> (batch, 32, 12, 12)
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3),  # 12 - 3 + 1 = 10: -> (batch, 64, 10, 10)
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, 3),  # -> (batch, 64, 8, 8)
         nn.MaxPool2d(2),  # -> (batch, 64, 4, 4)
-        block(64, 128),  # -> (batch, 128, 2, 2)
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.Conv2d(64, 128, 3),  # -> (batch, 128, 2, 2)
         nn.MaxPool2d(2),  # -> (batch, 128, 1, 1)
+        nn.BatchNorm2d(128),
+        nn.ReLU(),
         nn.Flatten(),  # -> (batch, 128)
         nn.Linear(128, 10),  # -> (batch, 10)
     )
@@ -138,21 +137,21 @@ def convolutional_network():
 # Step 4 and the files in outputs/ say one of these names, so that a network can be built again.
 NETWORKS = {
     "first": first_network,
-    "first, twice as wide": lambda: first_network(512),
+    "first, wider": lambda: first_network(512),
     "first, with dropout": lambda: nn.Sequential(nn.Dropout(0.2), first_network()),
     "convolutional": convolutional_network,
 }
 
 
 # ---- Step 3: training and evaluation -------------------------------------------------------------
-# A GPU where PyTorch finds one. Write "cpu" here if yours does not work. A network and its digits
-# have to be on the same device: .to(DEVICE) takes them there, and .cpu() back.
-DEVICE = torch.accelerator.current_accelerator(check_available=True) or "cpu"
+# A GPU where PyTorch finds one. Write torch.device("cpu") here if yours does not work. A network
+# and its digits have to be on the same device: .to(DEVICE) takes them there, and .cpu() back.
+DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, augment=None):
     """Learn once from every batch of the loader, and return the mean of the batches' losses"""
-    network.train()  # trains nothing: tells dropout and batch normalization to act as in training
+    network.train()  # trains nothing: switches dropout and batch normalization on, see step 4
     losses = []
     for images, labels in loader:
         if augment:
@@ -173,7 +172,7 @@ def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, au
 @torch.no_grad()  # record nothing for backward(): nothing is learned here
 def predict(network, loader):
     """The logits of all digits of a loader, (digits, 10), and their labels, (digits,)"""
-    network.eval()  # the opposite: to act as in reading, see step 4
+    network.eval()  # the opposite: they act as in reading, not as in learning
     all_logits = []
     all_labels = []
     for images, labels in loader:
@@ -186,7 +185,7 @@ def evaluate(network, loader):
     """The mean loss of all digits of a loader, and the share of them that is read right"""
     logits, labels = predict(network, loader)
     loss = cross_entropy(logits, labels)
-    right = logits.argmax(dim=1) == labels
+    right = logits.argmax(dim=1) == labels  # the answer: the place of the highest of the ten
     return loss.item(), right.float().mean().item()
 
 
@@ -213,21 +212,24 @@ def save_figure(figure, file):
 
 
 def save_network(file, name, network, **facts):
-    """The network's weights, its name in NETWORKS, and facts worth keeping, such as an accuracy"""
-    facts.update(network=name, weights=network.state_dict())
+    """The network's name in NETWORKS, its weights, and facts worth keeping, such as an accuracy"""
     OUTPUTS.mkdir(exist_ok=True)
-    unfinished = OUTPUTS / f"{file}.unfinished"
-    torch.save(facts, unfinished)
-    unfinished.replace(OUTPUTS / file)  # so half a file never takes the place of a whole one
+    contents = {"network": name, "weights": network.state_dict(), **facts}
+    torch.save(contents, OUTPUTS / file)
     print(f"Saved outputs/{file}")
 
 
 def load_network(file, script):
     """The network in a file, ready to read digits, and everything that the file holds"""
+    unusable = SystemExit(f"No usable outputs/{file}. Run: python {script}")
     try:  # weights_only: a file is read as data, and cannot run any code
-        saved = torch.load(OUTPUTS / file, map_location=DEVICE, weights_only=True)
-        network = NETWORKS[saved["network"]]().to(DEVICE)
-        network.load_state_dict(saved["weights"])
-    except Exception as error:  # there is no such file, or it is damaged, or another program's
-        raise SystemExit(f"No usable outputs/{file} ({type(error).__name__}). Run: python {script}")
-    return network.eval(), saved
+        contents = torch.load(OUTPUTS / file, map_location=DEVICE, weights_only=True)
+        build = NETWORKS[contents["network"]]
+    except Exception:  # there is no such file, or it is damaged, or another program's
+        raise unusable
+    network = build().to(DEVICE)
+    try:
+        network.load_state_dict(contents["weights"])
+    except RuntimeError:  # these are the weights of other layers
+        raise unusable
+    return network.eval(), contents
