@@ -21,7 +21,6 @@ EPOCHS = 5  # for the winner. Twice as many take twice as long, and bring a litt
 
 # %% What could be better than 98 %?
 training_loader, validation_loader = common.training_loaders()
-training_digits = training_loader.dataset
 validation_digits = validation_loader.dataset
 first, _ = common.load_network("first_network.pt", "03_train.py")
 _, accuracy = common.evaluate(first, validation_loader)
@@ -77,9 +76,9 @@ print(f"Ten ones, once more:            {dropout(ones).tolist()}")
 # %% Label smoothing: not quite so sure
 # The loss of step 3 asks for a probability of 100 % for the right digit. Smoothing of 0.1 deals out
 # a tenth of that evenly to all ten digits, so that the network does not become surer and surer.
-asked = torch.full((10,), 0.1 / 10)  # 1 % for each digit
-asked[labels[0]] += 0.9
-print(f"\nSmoothing asks for, in percent: {(100 * asked).round().int().tolist()}\n")
+percent = [1] * 10  # a tenth of 10 % for each digit
+percent[labels[0]] += 90
+print(f"\nSmoothing asks for, in percent: {percent}\n")
 
 # %% Augmentation: more digits, made of the same digits
 # A slanted 2 is a 2, and so is one that is smaller, or written further to the left. Nobody has told
@@ -91,15 +90,14 @@ move = v2.RandomAffine(
     scale=(0.9, 1.1),  # make it up to 10 % smaller or larger
     translate=(0.06, 0.06),  # move it by up to 6 % of 28 pixels
     interpolation=v2.InterpolationMode.BILINEAR,  # smooth edges
+    fill=-common.MEAN / common.STD,  # white, what 0 becomes in step 1, for empty corners
 )
 
 
 def augment(images):
     """Move one digit, or all digits of a batch alike, at random: (batch, 784) -> (batch, 784)"""
     pictures = images.unflatten(-1, (1, 28, 28))  # (batch, 784) -> (batch, 1, 28, 28)
-    paper = images.min()  # the number that stands for white
-    moved = move(pictures - paper) + paper  # move fills empty corners with 0, so let 0 be white
-    return moved.flatten(-3)
+    return move(pictures).flatten(-3)
 
 
 digit = images[0]  # (784,)
@@ -122,13 +120,13 @@ def train(digits, name, learning_rate=0.01, smoothing=0.0, augment=None, epochs=
     torch.manual_seed(common.SEED)
     loader = DataLoader(digits, batch_size=128, shuffle=True)
     network = common.NETWORKS[name]().to(common.DEVICE)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.1)
     updates = epochs * len(loader)  # the rate rises during the first 30 % of them, then it falls
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=updates)
     for epoch in range(1, epochs + 1):
         loss = common.train_one_epoch(network, loader, optimizer, schedule, smoothing, augment)
         if epochs > 1:  # it takes a while
-            print(f"epoch {epoch} of {epochs}: training loss {loss:.4f}", flush=True)
+            print(f"epoch {epoch} of {epochs}: training loss {loss:.4f}")
     return network
 
 
@@ -146,26 +144,24 @@ CANDIDATES = {
     "  ... and augmentation": {"name": "convolutional", "smoothing": 0.1, "augment": augment},
 }
 print("candidate                   weights  seconds  validation accuracy")
-accuracies = {}
-answers = {}
+all_right = {}
 for candidate, settings in CANDIDATES.items():
     print(f"{candidate:<25}", end="", flush=True)
     start = time.perf_counter()
-    network = train(training_digits, **settings)
+    network = train(training_loader.dataset, **settings)
     seconds = time.perf_counter() - start
     logits, labels = common.predict(network, untidy_loader)  # (5000, 10) and (5000,)
     right = logits.argmax(dim=1) == labels  # (5000,), True or False
-    accuracies[candidate] = right.float().mean().item()
-    answers[candidate] = right
+    all_right[candidate] = right
     weights = sum(weights.numel() for weights in network.parameters())
-    print(f"{weights:10,}  {seconds:7.1f}  {accuracies[candidate]:19.2%}")
+    print(f"{weights:10,}  {seconds:7.1f}  {right.float().mean():19.2%}")
 
 # Is the best one better, or only lucky? Only the digits count that one of two candidates reads and
 # the other does not. If both were equally good, each of these would be like the toss of a coin: 45
 # of 80 may be chance, 60 of 80 hardly ever is.
-second, best = sorted(accuracies, key=accuracies.get)[-2:]
-only_best = answers[best] & ~answers[second]
-only_second = answers[second] & ~answers[best]
+*_, second, best = sorted(all_right, key=lambda candidate: all_right[candidate].sum())
+only_best = all_right[best] & ~all_right[second]
+only_second = all_right[second] & ~all_right[best]
 print(f"{only_best.sum()} digits only the best reads, {only_second.sum()} only the second best\n")
 
 # %% The winner, trained for longer, and on the validation digits, too, whose work is done
@@ -188,7 +184,7 @@ print(f"Test accuracy of the tuned network: {1 - wrong.float().mean():.2%}")
 # A row for each label, a column for each answer: a 7 read as a 2 counts in row 7, column 2. The
 # diagonal holds what was read right.
 classes = range(10)
-confusion = torch.zeros(10, 10, dtype=torch.int)
+confusion = torch.zeros(10, 10)
 for label, guess in zip(labels, guesses):
     confusion[label, guess] += 1
 
@@ -196,7 +192,7 @@ figure, axis = plt.subplots(figsize=(8, 7), layout="constrained")
 axis.imshow(confusion.numpy(), cmap="Blues", vmax=20, alpha=0.5)  # 20 and more look alike
 for label in classes:
     for guess in classes:
-        axis.text(guess, label, confusion[label, guess].item(), ha="center", va="center")
+        axis.text(guess, label, f"{confusion[label, guess]:.0f}", ha="center", va="center")
 axis.set(title="How often the tuned network reads a label (row) as a digit (column)")
 axis.set_xticks(classes, common.CLASS_NAMES, size=8)
 axis.set_yticks(classes, common.CLASS_NAMES, size=8)
@@ -221,15 +217,15 @@ if titles:  # a network that makes no mistakes has no such figure
     common.save_figure(figure, "04_mistakes.png")
 
 # %% What eight windows of the tuned network make of one digit
-# As in step 3, grey stands for 0 and black for the largest number. So black is where a window finds
+# As in step 3, grey is 0, black is large, and white is far below 0. So black is where a window finds
 # what it looks for: a stroke that rises, one that lies flat, an edge.
 if settings["name"] == "convolutional":  # the others have no windows
     convolution = tuned[1]  # the layer after nn.Unflatten
     windows = convolution.weight[:8, 0].detach().cpu()  # (8, 5, 5)
+    windows = windows / windows.abs().max()  # from -1 to 1
     found = convolution(pictures[0].to(common.DEVICE))[:8].detach().cpu()  # (8, 24, 24)
-    shown = [*(windows / windows.abs().max()), *(found / found.abs().max())]  # from -1 to 1
     titles = ["a window"] * 8 + ["what it makes"] * 8
-    figure = common.draw_digits(shown, titles, columns=8, vmin=-1, vmax=1)
+    figure = common.draw_digits([*windows, *found], titles, columns=8, vmin=-1, vmax=1)
     figure.suptitle("Eight windows of 5 x 5 weights, and what each makes of the same digit")
     common.save_figure(figure, "04_windows.png")
 

@@ -1,11 +1,11 @@
 """What the five scripts share. Read each section together with the step that it belongs to."""
-import math
 import os
 import socket
 from functools import cache
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -35,9 +35,9 @@ def data_folder():
         socket.setdefaulttimeout(10)  # seconds to wait for a server that does not answer
         try:
             DATASET(DATA, download=True)
-        except Exception as error:  # there are many; the last line of each says what failed
-            reason = str(error).strip().split("\n")[-1]
-            return use_sample(f"the download failed, {reason}")
+        except Exception as error:  # no internet, a server that does not answer, a full disk ...
+            print(error)
+            return use_sample("the download failed")
         finally:
             socket.setdefaulttimeout(None)  # others may wait as long as they like
     return DATA
@@ -195,11 +195,11 @@ def draw_digits(pictures, titles, columns, **limits):
 
     The limits vmin and vmax say which numbers are white and black, instead of each picture's own.
     """
-    rows = math.ceil(len(pictures) / columns)
+    rows = (len(pictures) - 1) // columns + 1
     figure = plt.figure(figsize=(columns, 1.3 * rows), layout="constrained")  # inches
     for place, picture in enumerate(pictures):
         axis = figure.add_subplot(rows, columns, place + 1)
-        axis.imshow(picture.numpy(), cmap="gray_r", **limits)
+        axis.imshow(np.asarray(picture), cmap="gray_r", **limits)
         axis.set_title(titles[place], size=8)
         axis.axis("off")
     return figure
