@@ -27,8 +27,8 @@ SURE = 0.7  # a digit that is less sure is called doubtful. Of digits kept aside
 # the right answers were below it, and 8 of the 10 wrong ones
 
 # %% A file by hand
-# What training has changed are numbers: the weights, and the averages that batch normalization has
-# kept. state_dict() gives them by name.
+# What training has changed are numbers: the weights (step 4 said how many), and the averages that
+# batch normalization has kept. state_dict() gives them by name.
 tuned, facts = common.load_network("tuned_network.pt", "04_evaluate.py")
 weights = tuned.state_dict()
 print("The first three of the tuned network's weights, and their shapes:")
@@ -87,7 +87,7 @@ def read(pictures):
 
 # A test digit, made large, not in the middle, and dark on light, as in a photo; and its way back.
 digit, label = common.raw_digits(train=False)[0]
-large = ImageOps.expand(digit.resize((168, 168)), (30, 90, 120, 20))  # left, top, right, bottom
+large = ImageOps.expand(digit.resize((112, 112)), (30, 150, 180, 20))  # left, top, right, bottom
 photo = ImageOps.invert(large)  # 255 is paper, and 0 is ink
 ink = ImageOps.invert(photo)  # 0 is paper, and 255 is ink
 shrunk = ink.resize((28, 28))
@@ -243,7 +243,7 @@ def draw_boxes(picture, digits, probabilities):
 
 
 # %% Read the pictures
-# The network was asked for 91 % by label smoothing, so "91 % sure" is as sure as it becomes.
+# "91 % sure" is no doubt: label smoothing asked the network for no more (step 4).
 drawn = []
 titles = []
 for path in PICTURES:

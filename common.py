@@ -114,14 +114,14 @@ def convolutional_network():
     """Four convolutions make more and more pictures of a digit, and smaller and smaller ones"""
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
-        nn.Conv2d(1, 32, 5),  # 28 - 5 + 1 = 24: -> (batch, 32, 24, 24)
-        nn.MaxPool2d(2),  # pooled first, since fewer numbers are left then: -> (batch, 32, 12, 12)
+        nn.Conv2d(1, 16, 5),  # 28 - 5 + 1 = 24: -> (batch, 16, 24, 24)
+        nn.MaxPool2d(2),  # early, since fewer numbers are left then: -> (batch, 16, 12, 12)
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3),  # 12 - 3 + 1 = 10: -> (batch, 32, 10, 10)
         nn.BatchNorm2d(32),
         nn.ReLU(),
-        nn.Conv2d(32, 64, 3),  # 12 - 3 + 1 = 10: -> (batch, 64, 10, 10)
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.Conv2d(64, 64, 3),  # -> (batch, 64, 8, 8)
+        nn.Conv2d(32, 64, 3),  # -> (batch, 64, 8, 8)
         nn.MaxPool2d(2),  # -> (batch, 64, 4, 4)
         nn.BatchNorm2d(64),
         nn.ReLU(),

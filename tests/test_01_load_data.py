@@ -72,7 +72,7 @@ def test_validation_digits_are_drawn_at_random(splits):
     *_, validation = splits["validation"]
     distances = validation.sort().values.diff()
     assert len(distances.unique()) > 5, (
-        "validation is one block of the training set, or every so-manieth digit: split at random")
+        "validation is one block of the training set, or every n-th digit: split at random")
 
 
 def test_the_test_loader_gives_each_digit_of_the_test_set(splits, raw):

@@ -46,7 +46,7 @@ def test_the_outputs_are_plain_logits(digits):
             bias.data += 100
     before, after = outputs
     assert torch.allclose(after - before, torch.tensor(100.0 * len(biases)), atol=0.01), (
-        "the outputs are no plain logits: put no softmax, ReLU or dropout after the last layer; "
+        "the outputs are not plain logits: put no softmax, ReLU or dropout after the last layer; "
         "cross_entropy has the softmax in it already. (With all ten biases of that layer larger by "
         "100, all outputs must be larger by 100.)")
 

@@ -39,7 +39,7 @@ def test_evaluation_switches_dropout_batch_norm_and_gradients_off(network, loade
     common.evaluate(network, loader)
     assert network[0].num_batches_tracked == 0, (
         "evaluate must call network.eval() before it counts: dropout blurs the answers, batch norm "
-        "reckons with the batch")
+        "computes with the batch")
     assert not any(recorded), "evaluation tracks gradients: put it under torch.no_grad()"
 
 
