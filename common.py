@@ -126,11 +126,10 @@ def convolutional_network():
         nn.BatchNorm2d(64),
         nn.ReLU(),
         nn.Conv2d(64, 128, 3),  # -> (batch, 128, 2, 2)
-        nn.MaxPool2d(2),  # -> (batch, 128, 1, 1)
         nn.BatchNorm2d(128),
         nn.ReLU(),
-        nn.Flatten(),  # -> (batch, 128)
-        nn.Linear(128, 10),  # -> (batch, 10)
+        nn.Flatten(),  # -> (batch, 512)
+        nn.Linear(512, 10),  # -> (batch, 10)
     )
 
 
