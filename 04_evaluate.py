@@ -194,7 +194,7 @@ for label, guess in zip(labels, guesses):
     confusion[label, guess] += 1
 
 figure, axis = plt.subplots(figsize=(8, 7), layout="constrained")
-axis.imshow(confusion, cmap="Blues", vmax=20, alpha=0.5)  # 20 and more look alike
+axis.imshow(confusion.numpy(), cmap="Blues", vmax=20, alpha=0.5)  # 20 and more look alike
 for label in classes:
     for guess in classes:
         axis.text(guess, label, f"{confusion[label, guess]:.0f}", ha="center", va="center")
@@ -218,7 +218,6 @@ for place in surest:
     titles.append(f"{label}\nread as {guess}\n{confidence[place]:.0%} sure")
 if titles:  # a network that makes no mistakes has no such figure
     figure = common.draw_digits(common.inverse_transform(images), titles, columns=6)
-    figure.suptitle("The surest mistakes: the label, and what was read")
     common.save_figure(figure, "04_mistakes.png")
 
 # %% What eight windows of the tuned network make of one digit
