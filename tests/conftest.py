@@ -28,14 +28,32 @@ if not FULL:
     os.environ["DIGITS_SAMPLE"] = "1"
 
 
+HELP = {  # what the libraries say to beginners' mistakes, and what it means here
+    r"mat1 and mat2 .*\(\d+x(\d+) and (\d+)x.*": (
+        r"a Linear layer gets \1 numbers for each digit, but was made for \2"),
+    r"Size mismatch between tensors": (
+        "transform must keep the first dimension, (60000, 1, 28, 28) -> (60000, 784)"),
+    r".*found <class 'PIL.*": "load_digits gives what a loader can use, raw_digits does not",
+    r"Sum of input lengths .*": "random_split takes shares, too: [11 / 12, 1 / 12]",
+    r".*(unpack|NoneType).*": r"\g<0>. Does the function return what its docstring says?",
+}
+
+
 def explain(error):
-    """What an error says, and the last line of the course that it came through"""
+    """What an error says, and the last line of the course or its tests that it came through"""
+    message = str(error)
+    *_, last = traceback.extract_tb(error.__traceback__)
+    ours = Path(last.filename).parent == ROOT / "tests"  # raised by a test
+    if ours or isinstance(error, (NotImplementedError, pytest.fail.Exception)):
+        return message.partition("\n")[0]
+    for said, meant in HELP.items():
+        message = re.sub(said, meant, message, flags=re.DOTALL)
     place = ""  # a syntax error says it itself
     for frame in traceback.extract_tb(error.__traceback__):
         file = Path(frame.filename).name
-        if re.fullmatch(r"common\.py|0\d_\w+\.py", file):
-            place = f" (line {frame.lineno} of {file})"
-    return f"{type(error).__name__}: {error}{place}"
+        if re.fullmatch(r"common\.py|0\d_\w+\.py|test_\w+\.py", file):
+            place = f", in {frame.line!r}, line {frame.lineno} of {file}"
+    return f"{type(error).__name__}: {message}{place}"
 
 
 sys.path.insert(0, str(ROOT))
@@ -157,29 +175,21 @@ def course(tmp_path_factory):
     return copy_course(tmp_path_factory.mktemp("a course in Zürich"))
 
 
-@pytest.fixture(scope="session")
-def step1(course):
-    return run_step(course, "01_load_data.py")
+def fixture_of(script, before):
+    """A fixture: what a script did, after the one that has to be run before"""
+    @pytest.fixture(scope="session")
+    def step(course, request):
+        request.getfixturevalue(before)
+        return run_step(course, script)
+
+    return step
 
 
-@pytest.fixture(scope="session")
-def step2(course):
-    return run_step(course, "02_visualize.py")
-
-
-@pytest.fixture(scope="session")
-def step3(course):
-    return run_step(course, "03_train.py")
-
-
-@pytest.fixture(scope="session")
-def step4(course, step3):
-    return run_step(course, "04_evaluate.py")
-
-
-@pytest.fixture(scope="session")
-def step5(course, step4):
-    return run_step(course, "05_save.py")
+step1 = fixture_of("01_load_data.py", "course")
+step2 = fixture_of("02_visualize.py", "course")
+step3 = fixture_of("03_train.py", "course")
+step4 = fixture_of("04_evaluate.py", "step3")
+step5 = fixture_of("05_save.py", "step4")
 
 
 def load(folder, name):
@@ -213,6 +223,23 @@ def check_that_test_digits_come_last(step, sample_test):
         "the test digits at the very end.")
 
 
+def check_plain_logits(name, network, images):
+    """Nothing limits them: with large weights some are far above 0, and others far below"""
+    output = network.eval()(images)
+    assert torch.is_tensor(output) and output.shape == (len(images), 10), (
+        f"{name} makes {getattr(output, 'shape', output)} of {len(images)} digits, not "
+        f"({len(images)}, 10): one output for each class")
+    assert torch.equal(output, network(images)), (
+        f"{name} gives the same digits other outputs: are its layers built once, and is dropout "
+        "nn.Dropout, which eval() switches off?")
+    for weights in network.parameters():
+        weights.data *= 100
+    output = network.train()(images)
+    assert output.min() < -50 and output.max() > 50 and output.all(), (
+        f"the outputs of {name} are not plain logits: put no softmax, ReLU or dropout after the "
+        "last layer; cross_entropy has the softmax in it already")
+
+
 def check_drawn(folder, step, pattern, number):
     files = {file.read_bytes() for file in (folder / "outputs").glob(pattern)}
     assert len(files) >= number, (
@@ -231,26 +258,39 @@ def pytest_configure(config):
         config.option.reportchars = "N"  # no summary: the table says more
 
 
-def complaint(report):
-    """The first line of what a failed test says"""
-    crash = getattr(report.longrepr, "reprcrash", None)
-    message = crash.message if crash else str(report.longrepr)
-    line = re.sub(r"^(AssertionError|Failed): ", "", message).splitlines()[0]
-    stopped = re.match(r"(0\d)_\w+\.py stopped", line)
-    if stopped and f"test_{stopped[1]}" not in report.nodeid:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        report.said = explain(call.excinfo.value)
+    return report
+
+
+def complaint(report, step):
+    """One line about a failed test of a step: what is wrong, or what it waits for"""
+    missing = re.search(r"step (\d): write", report.said)
+    if missing:
+        return f"not reached: step {missing[1]} is not finished"
+    stopped = re.match(r"0(\d)_\w+\.py stopped", report.said)
+    if stopped and int(stopped[1]) < step:
         return f"not reached: {stopped[0]}"
-    return line
+    return report.said
 
 
 def pytest_terminal_summary(terminalreporter):
     reports = terminalreporter.getreports
     terminalreporter.section("steps")
+    course = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("*.py"))
     for step, name in enumerate(STEPS, start=1):
         file = f"test_0{step}_"
         passed = [report for report in reports("passed") if file in report.nodeid]
         wrong = [report for report in reports("failed") + reports("error") if file in report.nodeid]
         number = len(passed) + len(wrong)
-        if number:
-            terminalreporter.line(f"step {step}  {name:10} {len(passed):3} of {number:2}")
-        for line in dict.fromkeys(map(complaint, wrong)):  # each once
-            terminalreporter.line(f"   - {line}")
+        if not number:
+            continue
+        terminalreporter.line(f"step {step}  {name:10} {len(passed):3} of {number:2}")
+        lines = re.findall(rf'raise NotImplementedError\("(step {step}: write .*)"\)', course)
+        lines += [complaint(report, step) for report in wrong]
+        for line in dict.fromkeys(lines):  # each once
+            if line != f"not reached: step {step} is not finished":  # as is said by name already
+                terminalreporter.line(f"   - {line}")

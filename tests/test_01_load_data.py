@@ -3,15 +3,13 @@ import os
 import shutil
 import subprocess
 import sys
+from inspect import signature
 
 import common
 import pytest
 import torch
 from conftest import SAMPLE, check_printed, copy_course, gather, run
 from PIL import Image
-
-each_split = pytest.mark.parametrize("split", ["training", "validation", "test"])
-
 
 @pytest.fixture(scope="module")
 def raw():
@@ -22,39 +20,52 @@ def raw():
     return pixels, torch.cat([training.targets, test.targets]), len(training)
 
 
-def find(images, raw):
-    """Which of the raw digits these are, however they were normalized; -1 is none of them"""
+def look_up(loader, raw):
+    """A loader's images and labels, and which raw digits they are; -1 is none of them
+
+    The digits are found however they were normalized.
+    """
+    images, labels = gather(loader)
     digits, *_ = raw
     numbers = {digit.tobytes(): number for number, digit in enumerate(digits.numpy())}
     low, high = images.aminmax()
     pixels = (images - low) / (high - low) * 255
     pixels = pixels.round().to(torch.uint8).numpy()
-    return torch.tensor([numbers.get(digit.tobytes(), -1) for digit in pixels])
+    return images, labels, torch.tensor([numbers.get(digit.tobytes(), -1) for digit in pixels])
 
 
 @pytest.fixture(scope="module")
-def splits(raw):
-    """For each split its images, their labels, and which of the raw digits they are"""
-    training_loader, validation_loader = common.training_loaders()
-    loaders = {
-        "training": training_loader,
-        "validation": validation_loader,
-        "test": common.test_loader(),
-    }
-    splits = {}
-    for split, loader in loaders.items():
-        images, labels = gather(loader)
-        splits[split] = images, labels, find(images, raw)
-    return splits
+def loaders():
+    return common.training_loaders()
+
+
+@pytest.fixture(scope="module")
+def training(loaders, raw):
+    return look_up(loaders[0], raw)
+
+
+@pytest.fixture(scope="module")
+def validation(loaders, raw):
+    return look_up(loaders[1], raw)
+
+
+@pytest.fixture(scope="module")
+def test_split(raw):
+    return look_up(common.test_loader(), raw)
+
+
+@pytest.fixture(params=["training", "validation", "test_split"])
+def split(request):
+    """Each of the three, one after the other"""
+    return request.getfixturevalue(request.param)
 
 
 # ---- each digit once, in the right split ---------------------------------------------------------
-def test_every_training_digit_is_in_exactly_one_of_training_and_validation(splits, raw):
+def test_every_training_digit_is_in_exactly_one_of_training_and_validation(
+        training, validation, raw):
     *_, size = raw
-    *_, training = splits["training"]
-    *_, validation = splits["validation"]
-    both = torch.cat([training, validation])
-    share = len(validation) / size
+    both = torch.cat([training[2], validation[2]])
+    share = len(validation[2]) / size
     assert len(both) == size and 0.04 < share < 0.25, (
         f"training and validation have {len(both)} digits together, {share:.0%} for validation; "
         f"it must be the {size} of the training set, 1 of 12 for validation. Look at "
@@ -68,37 +79,54 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation(split
         "some digits are in both splits or twice in one: look at the indices")
 
 
-def test_validation_digits_are_drawn_at_random(splits):
-    *_, validation = splits["validation"]
-    distances = validation.sort().values.diff()
+def test_validation_digits_are_drawn_at_random(validation, loaders):
+    assert len(loaders[1].dataset) < len(loaders[0].dataset), (
+        "more digits to validate than to train on: are the two exchanged?")
+    *_, numbers = validation
+    distances = numbers.sort().values.diff()
     assert len(distances.unique()) > 5, (
         "validation is one block of the training set, or every n-th digit: split at random")
 
 
-def test_the_test_loader_gives_each_digit_of_the_test_set(splits, raw):
+def test_the_split_is_the_same_each_time(validation, raw):
+    _, again = common.training_loaders()
+    *_, numbers = look_up(again, raw)
+    *_, before = validation
+    assert torch.equal(numbers.sort().values, before.sort().values), (
+        "training_loaders() splits otherwise each time: then step 4 validates with digits that the "
+        "network of step 3 has learned. Give random_split a generator that starts at SEED.")
+
+
+def test_the_training_loader_makes_batches_of_the_size_that_is_asked_for():
+    if "batch_size" in signature(common.training_loaders).parameters:
+        training_loader, _ = common.training_loaders(batch_size=32)
+        images, _ = next(iter(training_loader))
+        assert len(images) == 32, f"with batch_size=32 the first batch has {len(images)} digits"
+
+
+def test_the_test_loader_gives_each_digit_of_the_test_set(test_split, raw):
     digits, _, size = raw
-    *_, test = splits["test"]
+    *_, test = test_split
     expected = torch.arange(size, len(digits))
     assert torch.equal(test.sort().values, expected), (
         "test_loader() must give every digit of the test set once, and no training digit: look for "
         "train=True, drop_last, or a sampler")
 
 
-@each_split
-def test_labels_still_belong_to_their_images(split, splits, raw):
-    _, labels, numbers = splits[split]
+def test_labels_still_belong_to_their_images(split, raw):
+    _, labels, numbers = split
     assert labels.ndim == 1, (
-        f"labels of the {split} split have the shape {tuple(labels.shape)}: give one class number "
-        "for each image, not a vector")
+        f"labels have the shape {tuple(labels.shape)}: give one class number for each image, not a "
+        "vector")
     _, true, _ = raw
     wrong = (labels != true[numbers])[numbers >= 0].sum()
     assert wrong == 0, (
-        f"{wrong} of the {len(labels)} labels in the {split} split are not those of their images: "
-        "images and labels must be shuffled and split together")
+        f"{wrong} of {len(labels)} labels are not those of their images: images and labels must be "
+        "shuffled and split together")
 
 
-def test_training_digits_come_in_a_new_order_each_epoch():
-    training_loader, _ = common.training_loaders()
+def test_training_digits_come_in_a_new_order_each_epoch(loaders):
+    training_loader, _ = loaders
     _, first = gather(training_loader)
     _, second = gather(training_loader)
     assert not torch.equal(first, second), (
@@ -106,9 +134,8 @@ def test_training_digits_come_in_a_new_order_each_epoch():
 
 
 # ---- 784 normalized numbers ----------------------------------------------------------------------
-@each_split
-def test_images_and_labels_have_the_right_shapes_and_types(split, splits):
-    images, labels, _ = splits[split]
+def test_images_and_labels_have_the_right_shapes_and_types(split):
+    images, labels, _ = split
     assert images.shape == (len(labels), 784), (
         f"images are {tuple(images.shape)}, not (digits, 784): is flatten missing?")
     assert images.dtype == torch.float32, (
@@ -117,14 +144,13 @@ def test_images_and_labels_have_the_right_shapes_and_types(split, splits):
         f"labels are {labels.dtype}; cross_entropy wants class numbers, torch.int64")
 
 
-@each_split
-def test_images_are_normalized_with_the_two_constants(split, splits):
-    images, *_ = splits[split]
+def test_images_are_normalized_with_the_two_constants(split):
+    images, *_ = split
     lightest = images.min() * common.STD + common.MEAN
     darkest = images.max() * common.STD + common.MEAN
     assert (lightest.item(), darkest.item()) == pytest.approx((0, 1), abs=1e-3), (
-        f"the {split} split goes from {images.min():.2f} to {images.max():.2f}: normalize once, "
-        "(pixel - MEAN) / STD, in every split. -0.42 to 2.82 is right. (0 to 1: not normalized. "
+        f"images go from {images.min():.2f} to {images.max():.2f}: normalize once, "
+        "(decimal - MEAN) / STD, in every split. -0.42 to 2.82 is right. (0 to 1: not normalized. "
         "-1 to 1: with 0.5 and 0.5. Below -1.5: twice.)")
 
 
@@ -140,10 +166,12 @@ def test_flatten_goes_row_by_row():
     picture = Image.new("L", (28, 28))
     picture.putpixel((5, 3), 255)  # column 5 of row 3
     flat = common.transform(picture)
-    assert flat.shape == (784,) and flat.argmax() == 89, (
-        f"transform makes {tuple(flat.shape)} of one picture, and the pixel of row 3, column 5 "
-        f"goes to {flat.argmax()}; that should be (784,) and 3 * 28 + 5 = 89. Look at flatten: is "
-        "it missing, or the picture turned?")
+    assert flat.shape == (784,), (
+        f"transform makes {tuple(flat.shape)} of one picture, not (784,): flatten all of the last "
+        "three dimensions")
+    assert flat.argmax() == 89, (
+        f"transform takes the pixel of row 3, column 5 to {flat.argmax()}, and not to "
+        "3 * 28 + 5 = 89: is the picture turned?")
 
 
 # ---- the script, machines without internet, and files that are damaged ---------------------------
@@ -152,18 +180,19 @@ def test_the_script_shows_sizes_shapes_and_constants(step1):
 
 
 NOWHERE = "http://127.0.0.1:9"  # an address where nothing answers
-OFFLINE = {"DIGITS_SAMPLE": "0", "http_proxy": NOWHERE, "https_proxy": NOWHERE}
+OFFLINE = {"DIGITS_SAMPLE": "0", "http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": ""}
 
 
-def test_a_user_without_internet_gets_the_sample_and_a_line_that_says_so(tmp_path):
+def test_a_user_without_internet_gets_the_sample_and_a_line_that_says_so(tmp_path, step1):
     script = copy_course(tmp_path / "course") / "01_load_data.py"
     ours = ["-W", "error:::__main__", "-W", "error:::common"]  # no warnings, but for libraries'
     command = [sys.executable, *ours, script]
     environment = os.environ | OFFLINE
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, (
-        f"started from another folder, without internet, 01_load_data.py stops: {done.stderr}")
-    assert b"sample" in done.stdout.lower(), (
+        "started from another folder, without internet, 01_load_data.py stops: "
+        f"{done.stderr.splitlines()[-1]}")
+    assert "sample" in done.stdout.lower(), (
         "without internet nothing was printed about the sample: who reads the accuracies must know "
         f"that they are not MNIST's. Printed was: {done.stdout}")
 

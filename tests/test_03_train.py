@@ -1,11 +1,14 @@
 """Step 3: a network with hidden layers, a training loop that learns, and a loss curve."""
 from copy import deepcopy
+from inspect import signature
 from itertools import pairwise
 
 import common
+import numpy
 import pytest
 import torch
-from conftest import accuracy, check_drawn, check_that_test_digits_come_last, load, run_step
+from conftest import accuracy, check_drawn, check_plain_logits, check_that_test_digits_come_last
+from conftest import load, run_step
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
@@ -24,31 +27,9 @@ def train(network, digits, epochs=1, batch_size=32, rate=0.1, kind=torch.optim.S
 
 
 # ---- the network ---------------------------------------------------------------------------------
-def test_the_first_network_gives_ten_outputs_for_each_digit(digits):
+def test_the_first_network_gives_ten_plain_logits_for_each_digit(digits):
     images, _ = digits
-    network = common.first_network().eval()
-    output = network(images)
-    assert output.shape == (64, 10), (
-        f"64 digits give {tuple(output.shape)}, not (64, 10): one output for each class")
-    assert torch.equal(output, network(images)), (
-        "the same digits get other outputs: use nn.Dropout, which eval() switches off")
-
-
-def test_the_outputs_are_plain_logits(digits):
-    images, _ = digits
-    network = common.first_network()
-    biases = [weights for weights in network.parameters() if weights.shape == (10,)]
-    outputs = []
-    for _ in range(2):
-        torch.manual_seed(0)  # so that dropout, if there is some, does the same twice
-        outputs.append(network(images))
-        for bias in biases:
-            bias.data += 100
-    before, after = outputs
-    assert torch.allclose(after - before, torch.tensor(100.0 * len(biases)), atol=0.01), (
-        "the outputs are not plain logits: put no softmax, ReLU or dropout after the last layer; "
-        "cross_entropy has the softmax in it already. (With all ten biases of that layer larger by "
-        "100, all outputs must be larger by 100.)")
+    check_plain_logits("first_network", common.first_network(), images)
 
 
 def test_the_first_network_has_two_hidden_layers():
@@ -95,25 +76,41 @@ def test_gradients_do_not_pile_up_from_batch_to_batch(digits):
         "optimizer.step() for every batch.")
 
 
-def test_an_epoch_learns_from_all_batches_in_training_mode(digits):
+def test_an_epoch_makes_one_update_for_each_batch_in_training_mode(digits):
     norm = nn.BatchNorm1d(784)  # counts the batches that it sees in training mode
-    network = nn.Sequential(norm, nn.Linear(784, 10))
-    train(network.eval(), digits, batch_size=8)
+    network = nn.Sequential(norm, nn.Linear(784, 10)).eval()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    updates = []
+    optimizer.register_step_post_hook(lambda *_: updates.append(1))
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    loader = DataLoader(TensorDataset(*digits), 8)
+    if "schedule" in signature(common.train_one_epoch).parameters:
+        common.train_one_epoch(network, loader, optimizer, schedule)
+        assert schedule.last_epoch == 8, (
+            f"for 8 batches train_one_epoch called schedule.step() {schedule.last_epoch} times: "
+            "call it after each batch, if there is a schedule")
+    else:
+        common.train_one_epoch(network, loader, optimizer)
+    assert len(updates) == 8, (
+        f"for 8 batches train_one_epoch called optimizer.step() {len(updates)} times: once for "
+        "each, of the optimizer that it gets, and no return before the last")
     assert norm.num_batches_tracked == 8, (
-        f"{norm.num_batches_tracked} batches of 8 were seen in training mode: call network.train() "
-        "before the loop and after any eval() in it, since evaluation has switched dropout off, "
-        "show each batch once, and do not leave the loop before the last")
+        f"train_one_epoch shows {norm.num_batches_tracked} of 8 batches in training mode: call "
+        "network.train() before the loop, since evaluation has switched dropout off")
 
 
 def test_an_epoch_returns_the_mean_loss_as_a_number(digits):
     images, labels = digits
     network = nn.Linear(784, 10)
     loss, = train(network, digits, batch_size=2, rate=0.0)  # which changes nothing
+    expected = cross_entropy(network(images), labels).item()
+    assert isinstance(loss, (float, torch.Tensor, numpy.floating)), (
+        f"train_one_epoch returns {loss!r:.50}, not a number: is there a return after the loop?")
     assert not getattr(loss, "requires_grad", False), (
         "the loss returned keeps every batch's graph: use loss.item()")
-    expected = cross_entropy(network(images), labels).item()
     assert float(loss) == pytest.approx(expected, abs=1e-3), (
-        f"train_one_epoch returns {loss:.3f}, the mean loss is {expected:.3f}")
+        f"train_one_epoch returns {loss:.3f}, the mean loss is {expected:.3f}: add up the losses "
+        "of all batches, and divide by their number")
 
 
 def test_the_network_can_learn_64_digits_by_heart(digits):
@@ -124,6 +121,56 @@ def test_the_network_can_learn_64_digits_by_heart(digits):
     assert share > 0.98 and losses[-1] < losses[0] / 2, (
         f"after 120 epochs on 64 digits {share:.0%} are learned by heart, and the loss went from "
         f"{losses[0]:.2f} to {losses[-1]:.2f}: the loop does not learn")
+
+
+# ---- reading without learning --------------------------------------------------------------------
+@pytest.fixture
+def ten():
+    """Ten digits that are their own logits; the last three look like a 0"""
+    images = 6 * torch.eye(784)[:10]
+    images[7:] = images[0]
+    return images, torch.arange(10)
+
+
+@pytest.fixture
+def loader(ten):
+    return DataLoader(TensorDataset(*ten), batch_size=4)  # batches of 4, 4 and 2
+
+
+def test_predict_gives_the_logits_and_labels_of_all_digits(ten, loader):
+    if hasattr(common, "predict"):
+        logits, labels = common.predict(nn.Identity(), loader)
+        images, true = ten
+        assert torch.is_tensor(logits) and logits.shape == images.shape and (
+            torch.equal(logits, images)), (
+            f"predict must return what the network makes of all batches, one after the other, as "
+            f"one tensor {tuple(images.shape)}, here: no guesses, no probabilities")
+        assert torch.equal(labels, true), "predict must return the labels of all batches, too"
+
+
+def test_evaluation_switches_dropout_batch_norm_and_gradients_off(loader):
+    recorded = []
+    network = nn.Sequential(nn.BatchNorm1d(784), nn.Dropout(0.5))
+    network.register_forward_hook(lambda *_: recorded.append(torch.is_grad_enabled()))
+    common.evaluate(network, loader)
+    assert network[0].num_batches_tracked == 0, (
+        "predict or evaluate must call network.eval() before it reads: dropout blurs the answers, "
+        "batch norm computes with the batch")
+    assert not any(recorded), "evaluation tracks gradients: put it under torch.no_grad()"
+
+
+def test_evaluate_gives_the_mean_loss_and_the_share_of_right_answers(ten, loader):
+    loss, share = common.evaluate(nn.Identity(), loader)
+    expected = cross_entropy(*ten).item()
+    assert share != pytest.approx(expected, abs=1e-3), (
+        "evaluate returns the accuracy and the loss: first comes the loss")
+    assert share == pytest.approx(0.7, abs=1e-6), (
+        f"7 of 10 digits are right, but evaluate says {share:.4f}, as a share. Divide the number "
+        "of right digits by the number of digits; the last batch is smaller (0.58 = mean over "
+        "batches) and counts too (0.88 = it was dropped).")
+    assert loss == pytest.approx(expected, abs=1e-3), (
+        f"the mean loss of ten digits is {expected:.4f}, but evaluate says {loss:.4f}: weigh the "
+        "smaller last batch by its size, and leave out no batch")
 
 
 # ---- the script ----------------------------------------------------------------------------------
