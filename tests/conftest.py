@@ -10,6 +10,7 @@ import runpy
 import shutil
 import sys
 import traceback
+from collections import defaultdict
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -251,6 +252,7 @@ def check_drawn(folder, step, pattern, number):
 
 # ---- the table at the end ------------------------------------------------------------------------
 STEPS = ["load data", "visualize", "train", "evaluate", "save"]
+SAID = defaultdict(list)  # for each step, what each of its tests said; nothing if it passed
 
 
 def pytest_configure(config):
@@ -261,36 +263,33 @@ def pytest_configure(config):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
+    step = int(item.path.name[5:7])  # test_03_train.py: 3
     if report.failed:
-        report.said = explain(call.excinfo.value)
+        SAID[step].append(explain(call.excinfo.value))
+    elif report.passed and report.when == "call":
+        SAID[step].append("")
     return report
 
 
-def complaint(report, step):
-    """One line about a failed test of a step: what is wrong, or what it waits for"""
-    missing = re.search(r"step (\d): write", report.said)
+def shorten(said, step):
+    """The same; only the step that is waited for, if it waits; nothing, if that is its own step"""
+    missing = re.search(r"step (\d): write", said)
     if missing:
-        return f"not reached: step {missing[1]} is not finished"
-    stopped = re.match(r"0(\d)_\w+\.py stopped", report.said)
+        return "" if int(missing[1]) == step else f"not reached: step {missing[1]} is not finished"
+    stopped = re.match(r"0(\d)_\w+\.py stopped", said)
     if stopped and int(stopped[1]) < step:
         return f"not reached: {stopped[0]}"
-    return report.said
+    return said
 
 
 def pytest_terminal_summary(terminalreporter):
-    reports = terminalreporter.getreports
+    line = terminalreporter.line
     terminalreporter.section("steps")
     course = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("*.py"))
-    for step, name in enumerate(STEPS, start=1):
-        file = f"test_0{step}_"
-        passed = [report for report in reports("passed") if file in report.nodeid]
-        wrong = [report for report in reports("failed") + reports("error") if file in report.nodeid]
-        number = len(passed) + len(wrong)
-        if not number:
-            continue
-        terminalreporter.line(f"step {step}  {name:10} {len(passed):3} of {number:2}")
-        lines = re.findall(rf'raise NotImplementedError\("(step {step}: write .*)"\)', course)
-        lines += [complaint(report, step) for report in wrong]
-        for line in dict.fromkeys(lines):  # each once
-            if line != f"not reached: step {step} is not finished":  # as is said by name already
-                terminalreporter.line(f"   - {line}")
+    for step, said in sorted(SAID.items()):
+        line(f"step {step}  {STEPS[step - 1]:10} {said.count(''):3} of {len(said):2}")
+        missing = re.findall(rf'raise NotImplementedError\("(step {step}: write .*)"\)', course)
+        wrong = [shorten(message, step) for message in said]
+        for message in dict.fromkeys(missing + wrong):  # each once
+            if message:
+                line(f"   - {message}")

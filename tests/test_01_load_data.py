@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from inspect import signature
 
 import common
@@ -11,7 +12,7 @@ import torch
 from conftest import SAMPLE, check_printed, copy_course, gather, run
 from PIL import Image
 
-@pytest.fixture(scope="module")
+@cache
 def raw():
     """The digits as they lie on the disk, training set first: pixels, labels, size of the former"""
     training = common.DATASET(common.data_folder(), train=True)
@@ -20,13 +21,13 @@ def raw():
     return pixels, torch.cat([training.targets, test.targets]), len(training)
 
 
-def look_up(loader, raw):
+def look_up(loader):
     """A loader's images and labels, and which raw digits they are; -1 is none of them
 
     The digits are found however they were normalized.
     """
     images, labels = gather(loader)
-    digits, *_ = raw
+    digits, *_ = raw()
     numbers = {digit.tobytes(): number for number, digit in enumerate(digits.numpy())}
     low, high = images.aminmax()
     pixels = (images - low) / (high - low) * 255
@@ -34,65 +35,55 @@ def look_up(loader, raw):
     return images, labels, torch.tensor([numbers.get(digit.tobytes(), -1) for digit in pixels])
 
 
-@pytest.fixture(scope="module")
-def loaders():
+@cache
+def training_and_validation():
     return common.training_loaders()
 
 
-@pytest.fixture(scope="module")
-def training(loaders, raw):
-    return look_up(loaders[0], raw)
+@cache
+def split(name):
+    """A split's images and labels, and which raw digits they are"""
+    if name == "test":
+        return look_up(common.test_loader())
+    place = ["training", "validation"].index(name)
+    return look_up(training_and_validation()[place])
 
 
-@pytest.fixture(scope="module")
-def validation(loaders, raw):
-    return look_up(loaders[1], raw)
-
-
-@pytest.fixture(scope="module")
-def test_split(raw):
-    return look_up(common.test_loader(), raw)
-
-
-@pytest.fixture(params=["training", "validation", "test_split"])
-def split(request):
-    """Each of the three, one after the other"""
-    return request.getfixturevalue(request.param)
+each_split = pytest.mark.parametrize("name", ["training", "validation", "test"])
 
 
 # ---- each digit once, in the right split ---------------------------------------------------------
-def test_every_training_digit_is_in_exactly_one_of_training_and_validation(
-        training, validation, raw):
-    *_, size = raw
-    both = torch.cat([training[2], validation[2]])
-    share = len(validation[2]) / size
+def test_every_training_digit_is_in_exactly_one_of_training_and_validation():
+    *_, training = split("training")
+    *_, validation = split("validation")
+    *_, size = raw()
+    both = torch.cat([training, validation])
+    share = len(validation) / size
     assert len(both) == size and 0.04 < share < 0.25, (
         f"training and validation have {len(both)} digits together, {share:.0%} for validation; "
         f"it must be the {size} of the training set, 1 of 12 for validation. Look at "
-        "training_loaders, and for a drop_last or train=False.")
+        "training_loaders: are the two exchanged, or is there a drop_last or train=False?")
     foreign = (both < 0) | (both >= size)
     assert not foreign.any(), (
         f"{foreign.sum()} digits of the two splits are not in the training set. Are the rows still "
         "whole digits in their pixel order, all normalized by the same two constants, and do both "
         "loaders come from train=True?")
     assert len(both.unique()) == size, (
-        "some digits are in both splits or twice in one: look at the indices")
+        "some digits are in both splits or twice in one: use random_split, or look at the indices")
 
 
-def test_validation_digits_are_drawn_at_random(validation, loaders):
-    assert len(loaders[1].dataset) < len(loaders[0].dataset), (
-        "more digits to validate than to train on: are the two exchanged?")
-    *_, numbers = validation
-    distances = numbers.sort().values.diff()
+def test_validation_digits_are_drawn_at_random():
+    *_, validation = split("validation")
+    distances = validation.sort().values.diff()
     assert len(distances.unique()) > 5, (
         "validation is one block of the training set, or every n-th digit: split at random")
 
 
-def test_the_split_is_the_same_each_time(validation, raw):
-    _, again = common.training_loaders()
-    *_, numbers = look_up(again, raw)
-    *_, before = validation
-    assert torch.equal(numbers.sort().values, before.sort().values), (
+def test_the_split_is_the_same_each_time():
+    *_, first = split("validation")
+    _, validation_loader = common.training_loaders()
+    *_, second = look_up(validation_loader)
+    assert torch.equal(first.sort().values, second.sort().values), (
         "training_loaders() splits otherwise each time: then step 4 validates with digits that the "
         "network of step 3 has learned. Give random_split a generator that starts at SEED.")
 
@@ -104,29 +95,30 @@ def test_the_training_loader_makes_batches_of_the_size_that_is_asked_for():
         assert len(images) == 32, f"with batch_size=32 the first batch has {len(images)} digits"
 
 
-def test_the_test_loader_gives_each_digit_of_the_test_set(test_split, raw):
-    digits, _, size = raw
-    *_, test = test_split
+def test_the_test_loader_gives_each_digit_of_the_test_set():
+    *_, test = split("test")
+    digits, _, size = raw()
     expected = torch.arange(size, len(digits))
     assert torch.equal(test.sort().values, expected), (
         "test_loader() must give every digit of the test set once, and no training digit: look for "
         "train=True, drop_last, or a sampler")
 
 
-def test_labels_still_belong_to_their_images(split, raw):
-    _, labels, numbers = split
+@each_split
+def test_labels_still_belong_to_their_images(name):
+    _, labels, numbers = split(name)
     assert labels.ndim == 1, (
-        f"labels have the shape {tuple(labels.shape)}: give one class number for each image, not a "
-        "vector")
-    _, true, _ = raw
+        f"labels of the {name} split have the shape {tuple(labels.shape)}: give one class number "
+        "for each image, not a vector")
+    _, true, _ = raw()
     wrong = (labels != true[numbers])[numbers >= 0].sum()
     assert wrong == 0, (
-        f"{wrong} of {len(labels)} labels are not those of their images: images and labels must be "
-        "shuffled and split together")
+        f"{wrong} of the {len(labels)} labels in the {name} split are not those of their images: "
+        "images and labels must be shuffled and split together")
 
 
-def test_training_digits_come_in_a_new_order_each_epoch(loaders):
-    training_loader, _ = loaders
+def test_training_digits_come_in_a_new_order_each_epoch():
+    training_loader, _ = training_and_validation()
     _, first = gather(training_loader)
     _, second = gather(training_loader)
     assert not torch.equal(first, second), (
@@ -134,28 +126,24 @@ def test_training_digits_come_in_a_new_order_each_epoch(loaders):
 
 
 # ---- 784 normalized numbers ----------------------------------------------------------------------
-def test_images_and_labels_have_the_right_shapes_and_types(split):
-    images, labels, _ = split
+@each_split
+def test_images_are_784_normalized_numbers(name):
+    images, labels, _ = split(name)
     assert images.shape == (len(labels), 784), (
         f"images are {tuple(images.shape)}, not (digits, 784): is flatten missing?")
-    assert images.dtype == torch.float32, (
-        f"images are {images.dtype}, not torch.float32: are they turned into decimals?")
-    assert labels.dtype == torch.int64, (
-        f"labels are {labels.dtype}; cross_entropy wants class numbers, torch.int64")
-
-
-def test_images_are_normalized_with_the_two_constants(split):
-    images, *_ = split
+    assert (images.dtype, labels.dtype) == (torch.float32, torch.int64), (
+        f"images are {images.dtype}, labels {labels.dtype}; a network wants decimals, "
+        "torch.float32, and cross_entropy class numbers, torch.int64")
     lightest = images.min() * common.STD + common.MEAN
     darkest = images.max() * common.STD + common.MEAN
     assert (lightest.item(), darkest.item()) == pytest.approx((0, 1), abs=1e-3), (
-        f"images go from {images.min():.2f} to {images.max():.2f}: normalize once, "
+        f"the {name} split goes from {images.min():.2f} to {images.max():.2f}: normalize once, "
         "(decimal - MEAN) / STD, in every split. -0.42 to 2.82 is right. (0 to 1: not normalized. "
         "-1 to 1: with 0.5 and 0.5. Below -1.5: twice.)")
 
 
-def test_the_constants_are_those_of_the_training_pixels(raw):
-    pixels, _, size = raw
+def test_the_constants_are_those_of_the_training_pixels():
+    pixels, _, size = raw()
     std, mean = torch.std_mean(pixels[:size] / 255)
     assert (common.MEAN, common.STD) == pytest.approx((mean.item(), std.item()), abs=0.002), (
         f"MEAN and STD are {common.MEAN} and {common.STD}, those of the training pixels {mean:.4f} "

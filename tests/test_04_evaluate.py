@@ -1,6 +1,5 @@
 """Step 4: evaluation counts right, the test set chooses nothing, the networks are good enough."""
 import re
-from inspect import signature
 from itertools import combinations
 
 import common
@@ -8,7 +7,6 @@ import pytest
 import torch
 from conftest import FULL, accuracy, check_drawn, check_plain_logits
 from conftest import check_that_test_digits_come_last, copy_course, gather, load, outline, run
-from torch import nn
 
 PASS = 0.90  # of the test digits; the course's pass mark
 
@@ -33,17 +31,6 @@ def test_a_convolutional_network_gives_ten_plain_logits_for_each_digit(sample_te
     if hasattr(common, "convolutional_network"):
         network = common.convolutional_network()
         check_plain_logits("convolutional_network", network, images[:64])
-
-
-@pytest.mark.parametrize("name, value", [("smoothing", 0.5), ("augment", torch.zeros_like)])
-def test_train_one_epoch_uses_smoothing_and_augment(name, value, sample_test):
-    if name in signature(common.train_one_epoch).parameters:
-        network = nn.Linear(784, 10)
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
-        batches = [[part[:64] for part in sample_test]]
-        usual = common.train_one_epoch(network, batches, optimizer)
-        changed = common.train_one_epoch(network, batches, optimizer, **{name: value})
-        assert usual != changed, f"train_one_epoch does not use {name}: step 4 says what it is for"
 
 
 def split_at_the_test(step):
