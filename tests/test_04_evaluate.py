@@ -6,7 +6,7 @@ import common
 import pytest
 import torch
 from conftest import FULL, accuracy, check_drawn, check_plain_logits
-from conftest import check_that_test_digits_come_last, copy_course, gather, load, outline, run
+from conftest import check_that_test_digits_come_last, gather, load, outline
 
 PASS = 0.90  # of the test digits; the course's pass mark
 
@@ -135,14 +135,3 @@ def test_the_tuned_network_passes_and_beats_the_first(course, tuned, sample_test
     assert tuned > first, (
         f"tuning made it worse: {first:.1%} before, {tuned:.1%} after. Is the best candidate "
         "picked and saved?")
-
-
-@pytest.mark.parametrize("script, needed", [
-    ("04_evaluate.py", "03_train.py"),
-    ("05_save.py", "04_evaluate.py"),
-])
-def test_a_script_that_is_started_too_early_says_what_to_run_before(script, needed, tmp_path):
-    said = str(run(copy_course(tmp_path), script).stopped)
-    assert needed in said and len(said.splitlines()) <= 2, (
-        f"without what {needed} leaves in outputs/, {script} must stop with a line or two that say "
-        f"to run {needed}, not: {said[-500:]!r}")
