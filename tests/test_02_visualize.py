@@ -3,6 +3,7 @@ import common
 import pytest
 import torch
 from conftest import check_drawn, check_printed
+from test_01_load_data import raw, split
 
 PIXELS = torch.arange(3 * 784).view(3, 28, 28) % 150 + 50  # three pictures, not black, not white
 
@@ -25,14 +26,11 @@ def test_the_inverse_restores_every_pixel(pixels):
         "the inverse changed its input: compute a new tensor instead of x *= std")
 
 
-def test_a_batch_of_the_training_loader_is_restored():
-    training_set = common.DATASET(common.data_folder(), train=True)
-    raw = {digit.numpy().tobytes() for digit in training_set.data}
-    training_loader, _ = common.training_loaders()
-    batch, _ = next(iter(training_loader))
-    restored = common.inverse_transform(batch).to(torch.uint8)
-    assert all(digit.numpy().tobytes() in raw for digit in restored), (
-        "digits of a training batch are not the raw digits after the inverse: transform and "
+def test_all_digits_of_the_training_loader_are_restored():
+    images, _, numbers = split("training")
+    digits, *_ = raw()
+    assert torch.equal(common.inverse_transform(images).int(), digits[numbers].int()), (
+        "digits of the training loader are not the raw digits after the inverse: transform and "
         "inverse must use the same MEAN and STD, and flatten and unflatten the same order.")
 
 
