@@ -72,9 +72,14 @@ To read your own handwriting: python 05_save.py photo.jpg page.png ...
 # 28 x 28 pixels. A photo is nothing of the kind. Most cases of "99 % on the test set, but it gets
 # my own digit wrong" come from that.
 def as_mnist(ink):
-    """A picture of 28 x 28 as MNIST's, of a picture of one digit's ink, light on 0, of any size"""
-    small = ImageOps.contain(ink.crop(ink.getbbox()), (20, 20))  # getbbox: the box of what is not 0
-    top, left = np.argwhere(small).mean(axis=0) - 13.5  # the middle of its ink, and of 0 ... 27
+    """A picture of 28 x 28 as MNIST's, of a picture of one digit's ink, light on 0, of any size
+
+    What lies in the box of the ink, ink.getbbox(), is made 20 pixels high or wide, and no larger
+    (ImageOps.contain). Its middle, the mean row and column of its ink, comes to 13.5, the middle of
+    0 ... 27: crop() may go beyond a picture, where it finds 0.
+    """
+    small = ImageOps.contain(ink.crop(ink.getbbox()), (20, 20))
+    top, left = np.argwhere(small).mean(axis=0) - 13.5
     return small.crop((left, top, left + 28, top + 28))  # with 0 around it
 
 

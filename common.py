@@ -60,19 +60,17 @@ def raw_digits(train):
         raise SystemExit(f"Delete {data_folder() / DATASET.__name__}: a file in it is damaged.")
 
 
-# ---- Step 1: the transform. Step 2: its inverse --------------------------------------------------
+# ---- Step 1: the transform -----------------------------------------------------------------------
+# Four stages, one after the other: v2.ToImage() makes a tensor of a picture, (1, 28, 28), which
+# v2.ToDtype(torch.float32, scale=True) divides by 255. v2.Normalize([mean], [deviation]) has a list
+# of one number for one colour. nn.Flatten(start_dim=-3) makes one of the last three dimensions:
+# (1, 28, 28) -> (784,), and of all digits at once (60000, 1, 28, 28) -> (60000, 784).
 transform = v2.Compose([
-    v2.ToImage(),  # a tensor of whole numbers, 0 ... 255, (1, 28, 28)
+    v2.ToImage(),  # whole numbers, 0 ... 255
     v2.ToDtype(torch.float32, scale=True),  # decimals, 0.0 ... 1.0
     v2.Normalize([MEAN], [STD]),  # (decimal - MEAN) / STD
-    nn.Flatten(start_dim=-3),  # the last three to one: (1, 28, 28) -> (784,), also of a batch
+    nn.Flatten(start_dim=-3),
 ])
-
-
-def inverse_transform(flat):
-    """Back to pixels from 0 to 255: (784,) -> (28, 28), and (batch, 784) -> (batch, 28, 28)"""
-    pixels = (flat * STD + MEAN) * 255
-    return pixels.round().to(torch.uint8).unflatten(-1, (28, 28))
 
 
 # ---- Step 1: the loaders -------------------------------------------------------------------------
@@ -85,22 +83,38 @@ def load_digits(train):
 
 
 def training_loaders(batch_size=128):
-    """Two loaders: 11/12 of the digits to train on, in a new order each epoch; 1/12 to validate"""
-    generator = torch.Generator().manual_seed(SEED)  # makes the split the same in every script
+    """Two loaders for load_digits(train=True): 11/12 of them to train on, 1/12 to validate
+
+    random_split deals them out, with a generator that starts at SEED. The first loader shuffles,
+    the second has batches of 1,000. Each gives images, (batch, 784), and labels, (batch,).
+    """
+    generator = torch.Generator().manual_seed(SEED)  # so that the split is always the same
     training, validation = random_split(load_digits(train=True), [11 / 12, 1 / 12], generator)
     training_loader = DataLoader(training, batch_size, shuffle=True)
     return training_loader, DataLoader(validation, batch_size=1000)
 
 
 def test_loader():
-    """The test digits, for the very end"""
+    """A loader for load_digits(train=False), 1,000 a batch, for the very end"""
     return DataLoader(load_digits(train=False), batch_size=1000)
 
 
-# ---- Step 3: the first network. Step 4: the convolutional one, and relatives of both -------------
-# Each of them makes ten logits of the 784 pixels of each digit: (batch, 784) -> (batch, 10)
+# ---- Step 2: the transform's inverse -------------------------------------------------------------
+def inverse_transform(flat):
+    """Back to pixels, whole numbers from 0 to 255 of the type torch.uint8
+
+    One digit, (784,) -> (28, 28), or a batch, (batch, 784) -> (batch, 28, 28), as step 2 does it.
+    """
+    pixels = (flat * STD + MEAN) * 255
+    return pixels.round().to(torch.uint8).unflatten(-1, (28, 28))
+
+
+# ---- Step 3: the first network -------------------------------------------------------------------
 def first_network(width=256):
-    """Two hidden layers; each of their numbers is computed from all numbers of the layer before"""
+    """Two hidden layers of width and width // 2 numbers, each with a ReLU, and ten logits
+
+    An nn.Sequential of nn.Linear and nn.ReLU: (batch, 784) -> (batch, 10).
+    """
     return nn.Sequential(  # one layer after the other
         nn.Linear(784, width),  # (batch, 784) -> (batch, 256)
         nn.ReLU(),
@@ -110,8 +124,69 @@ def first_network(width=256):
     )
 
 
+# ---- Step 3: training and evaluation -------------------------------------------------------------
+# A GPU where PyTorch finds one. Write torch.device("cpu") here if yours does not work. A network
+# and its digits have to be on the same device: .to(DEVICE) takes them there, and .cpu() back.
+DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, augment=None):
+    """Learn once from every batch of the loader, and return the mean of their losses, a number
+
+    After network.train(), which tells layers such as dropout (step 4) that this is learning. For
+    each batch: the loss, zero_grad(), backward(), step(), and the schedule's step(), if there is
+    one. Step 4 also wants label_smoothing=smoothing, and augment(images) before, if it is given.
+    """
+    network.train()
+    losses = []
+    for images, labels in loader:
+        if augment:
+            images = augment(images)  # a function that changes the digits a little, see step 4
+        logits = network(images.to(DEVICE))  # (batch, 784) -> (batch, 10)
+        loss = cross_entropy(logits, labels.to(DEVICE), label_smoothing=smoothing)  # how wrong?
+        optimizer.zero_grad()  # forget the last batch's gradients: backward() adds to what it finds
+        loss.backward()  # one gradient for each weight: would the loss grow with it, and how fast?
+        optimizer.step()  # move each weight a little, so that the loss becomes lower
+        if schedule:
+            schedule.step()  # the learning rate for the next batch
+        if loss.isnan():
+            raise SystemExit("The loss is nan, which is no number: lower the learning rate.")
+        losses.append(loss.item())
+    return sum(losses) / len(losses)
+
+
+@torch.no_grad()  # record nothing for backward(): nothing is learned here
+def predict(network, loader):
+    """The logits of all digits of a loader, (digits, 10), and their labels, (digits,)
+
+    After network.eval(), the opposite of network.train(). What the network makes of the batches is
+    collected in a list, of which torch.cat makes one tensor.
+    """
+    network.eval()
+    all_logits = []
+    all_labels = []
+    for images, labels in loader:
+        all_logits.append(network(images.to(DEVICE)).cpu())
+        all_labels.append(labels)
+    return torch.cat(all_logits), torch.cat(all_labels)  # the batches, one after the other
+
+
+def evaluate(network, loader):
+    """The mean loss of all digits of a loader, and the share that is read right, two numbers"""
+    logits, labels = predict(network, loader)
+    loss = cross_entropy(logits, labels)
+    right = logits.argmax(dim=1) == labels  # the answer: the place of the highest of the ten
+    return loss.item(), right.float().mean().item()
+
+
+# ---- Step 4: the convolutional network, and relatives of both ------------------------------------
 def convolutional_network():
-    """Four convolutions make more and more pictures of a digit, and smaller and smaller ones"""
+    """Four convolutions make 16, 32, 64 and 128 pictures of a digit, smaller and smaller ones
+
+    nn.Unflatten(1, (1, 28, 28)) makes a picture again. The first window is 5 x 5, the others 3 x 3.
+    Each convolution has its BatchNorm2d and ReLU, the first and third are pooled before. At last
+    nn.Flatten(), and nn.Linear to ten logits: (batch, 784) -> (batch, 10).
+    """
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
         nn.Conv2d(1, 16, 5),  # 28 - 5 + 1 = 24: -> (batch, 16, 24, 24)
@@ -140,52 +215,6 @@ NETWORKS = {
     "first, with dropout": lambda: nn.Sequential(nn.Dropout(0.2), first_network()),
     "convolutional": convolutional_network,
 }
-
-
-# ---- Step 3: training and evaluation -------------------------------------------------------------
-# A GPU where PyTorch finds one. Write torch.device("cpu") here if yours does not work. A network
-# and its digits have to be on the same device: .to(DEVICE) takes them there, and .cpu() back.
-DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-
-
-def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, augment=None):
-    """Learn once from every batch of the loader, and return the mean of the batches' losses"""
-    network.train()  # trains nothing: switches dropout and batch normalization on, see step 4
-    losses = []
-    for images, labels in loader:
-        if augment:
-            images = augment(images)  # a function that changes the digits a little, see step 4
-        logits = network(images.to(DEVICE))  # (batch, 784) -> (batch, 10)
-        loss = cross_entropy(logits, labels.to(DEVICE), label_smoothing=smoothing)  # how wrong?
-        optimizer.zero_grad()  # forget the last batch's gradients: backward() adds to what it finds
-        loss.backward()  # one gradient for each weight: would the loss grow with it, and how fast?
-        optimizer.step()  # move each weight a little, so that the loss becomes lower
-        if schedule:
-            schedule.step()  # the learning rate for the next batch
-        if loss.isnan():
-            raise SystemExit("The loss is nan, which is no number: lower the learning rate.")
-        losses.append(loss.item())
-    return sum(losses) / len(losses)
-
-
-@torch.no_grad()  # record nothing for backward(): nothing is learned here
-def predict(network, loader):
-    """The logits of all digits of a loader, (digits, 10), and their labels, (digits,)"""
-    network.eval()  # the opposite: they act as in reading, not as in learning
-    all_logits = []
-    all_labels = []
-    for images, labels in loader:
-        all_logits.append(network(images.to(DEVICE)).cpu())
-        all_labels.append(labels)
-    return torch.cat(all_logits), torch.cat(all_labels)  # the batches, one after the other
-
-
-def evaluate(network, loader):
-    """The mean loss of all digits of a loader, and the share of them that is read right"""
-    logits, labels = predict(network, loader)
-    loss = cross_entropy(logits, labels)
-    right = logits.argmax(dim=1) == labels  # the answer: the place of the highest of the ten
-    return loss.item(), right.float().mean().item()
 
 
 # ---- Steps 2 to 5: figures and files in outputs/ -------------------------------------------------

@@ -271,11 +271,10 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-def shorten(said, step):
-    """The same; only the step that is waited for, if it waits; nothing, if that is its own step"""
-    missing = re.search(r"step (\d): write", said)
-    if missing:
-        return "" if int(missing[1]) == step else f"not reached: step {missing[1]} is not finished"
+def shorten(said, step, unfinished):
+    """The same; but only the step that is waited for, and nothing if that is the test's own step"""
+    if re.search(r"step \d: write", said):
+        return "" if unfinished == step else f"not reached: step {unfinished} is not finished"
     stopped = re.match(r"0(\d)_\w+\.py stopped", said)
     if stopped and int(stopped[1]) < step:
         return f"not reached: {stopped[0]}"
@@ -286,10 +285,12 @@ def pytest_terminal_summary(terminalreporter):
     line = terminalreporter.line
     terminalreporter.section("steps")
     course = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("*.py"))
+    to_write = re.findall(r'raise NotImplementedError\("(step (\d): write .*)"\)', course)
+    unfinished = min((int(number) for _, number in to_write), default=0)
     for step, said in sorted(SAID.items()):
         line(f"step {step}  {STEPS[step - 1]:10} {said.count(''):3} of {len(said):2}")
-        missing = re.findall(rf'raise NotImplementedError\("(step {step}: write .*)"\)', course)
-        wrong = [shorten(message, step) for message in said]
-        for message in dict.fromkeys(missing + wrong):  # each once
+        messages = [message for message, number in to_write if int(number) == step]
+        messages += [shorten(message, step, unfinished) for message in said]
+        for message in dict.fromkeys(messages):  # each once
             if message:
                 line(f"   - {message}")
