@@ -117,3 +117,4 @@ print(f"\nRead as the nearest average: {share:.1%} of the validation digits are 
 # and, in step 3, of the loss after the first epoch? (The inverse does not fit then. Undo it after.)
 # Try this: draw only the fives, with common.draw_digits(pictures[labels == 5], ["5"] * 128, 8)
 # and common.save_figure as above. Would you have read all of them right?
+# Write it yourself: common.inverse_transform. The script has shown it for one pixel.

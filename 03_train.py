@@ -176,3 +176,4 @@ print(f"Validation accuracy {accuracy:.2%} in {EPOCHS} epochs. Next: python 04_e
 # Try this: torch.optim.SGD without weight_decay instead of AdamW, and LEARNING_RATE = 0.1.
 # Try this: EPOCHS = 30. From which epoch on does the validation loss no longer fall?
 # (Each run replaces outputs/first_network.pt, so let the last one before step 4 be a good one.)
+# Write it yourself: common.first_network, train_one_epoch, predict and evaluate.

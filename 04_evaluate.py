@@ -238,3 +238,4 @@ if settings["name"] == "convolutional":  # the others have no windows
 # (A learning rate is a setting of train(); another network is a new line in common.NETWORKS.)
 # Try this: take batch normalization out of common.convolutional_network. How much is it worth?
 # Try this: change SEED in common.py and run steps 3 and 4 again. What in the table was only luck?
+# Write it yourself: common.convolutional_network, or one with fewer weights that is as good.

@@ -279,3 +279,4 @@ if len(titles) < 4 * len(PICTURES):
     sys.exit(1)  # some pictures were not read
 
 # Try this: write a 7 with and without a bar, photograph both, and read them.
+# Write it yourself: as_mnist.

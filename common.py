@@ -61,10 +61,10 @@ def raw_digits(train):
 
 
 # ---- Step 1: the transform -----------------------------------------------------------------------
-# Four stages, one after the other: v2.ToImage() makes a tensor of a picture, (1, 28, 28), which
-# v2.ToDtype(torch.float32, scale=True) divides by 255. v2.Normalize([mean], [deviation]) has a list
-# of one number for one colour. nn.Flatten(start_dim=-3) makes one of the last three dimensions:
-# (1, 28, 28) -> (784,), and of all digits at once (60000, 1, 28, 28) -> (60000, 784).
+# v2.Compose([...]) does four things one after the other: v2.ToImage() makes a tensor of a picture,
+# v2.ToDtype(torch.float32, scale=True) divides by 255, v2.Normalize([mean], [deviation]) takes a
+# list with one number for each colour, and nn.Flatten(start_dim=-3) makes one of the last three
+# dimensions, (1, 28, 28) -> (784,), or of all digits at once (60000, 1, 28, 28) -> (60000, 784).
 transform = v2.Compose([
     v2.ToImage(),  # whole numbers, 0 ... 255
     v2.ToDtype(torch.float32, scale=True),  # decimals, 0.0 ... 1.0

@@ -32,11 +32,19 @@ if not FULL:
 
 HELP = {  # what the libraries say to beginners' mistakes, and what it means here
     r"mat1 and mat2 .*\(\d+x(\d+) and (\d+)x.*": (
-        r"a Linear layer gets \1 numbers for each digit, but was made for \2"),
+        r"a Linear layer gets \1 numbers, but was made for \2; is nn.Flatten() before it?"),
     r"Size mismatch between tensors": (
         "transform must keep the first dimension, (60000, 1, 28, 28) -> (60000, 784)"),
+    r"'float' object is not iterable": r"\g<0>: Normalize takes lists, [MEAN] and [STD]",
+    r"'function' object has no attribute 'transforms'": "transform must be a v2.Compose of stages",
     r".*found <class 'PIL.*": "load_digits gives what a loader can use, raw_digits does not",
+    r"zero-dimensional tensor .*": "a DataLoader makes batches of digits, and is what is asked for",
     r"Sum of input lengths .*": "random_split takes shares, too: [11 / 12, 1 / 12]",
+    r"shape '.*' is invalid .*": r"\g<0>: is it one digit, or a batch of them?",
+    r"'numpy.ndarray' object has no .*": "a tensor is asked for, not a numpy array",
+    r"'list' object has no .*": "a list is no network: nn.Sequential makes one of its layers",
+    r"optimizer got an empty .*": "the network has no weights: build its layers once, not anew",
+    r"'NoneType' object has no attribute 'step'": "schedule is None where there is none",
     r".*(unpack|NoneType).*": r"\g<0>. Does the function return what its docstring says?",
 }
 

@@ -21,32 +21,31 @@ def raw():
     return pixels, torch.cat([training.targets, test.targets]), len(training)
 
 
-def look_up(loader):
-    """A loader's images and labels, and which raw digits they are; -1 is none of them
-
-    The digits are found however they were normalized.
-    """
-    images, labels = gather(loader)
+def find(images):
+    """Which raw digits these are, however they were normalized; -1 is none of them"""
     digits, *_ = raw()
     numbers = {digit.tobytes(): number for number, digit in enumerate(digits.numpy())}
     low, high = images.aminmax()
     pixels = (images - low) / (high - low) * 255
     pixels = pixels.round().to(torch.uint8).numpy()
-    return images, labels, torch.tensor([numbers.get(digit.tobytes(), -1) for digit in pixels])
+    return torch.tensor([numbers.get(digit.tobytes(), -1) for digit in pixels])
 
 
 @cache
 def training_and_validation():
-    return common.training_loaders()
+    training_loader, validation_loader = common.training_loaders()
+    return training_loader, validation_loader
 
 
 @cache
 def split(name):
     """A split's images and labels, and which raw digits they are"""
     if name == "test":
-        return look_up(common.test_loader())
-    place = ["training", "validation"].index(name)
-    return look_up(training_and_validation()[place])
+        images, labels = gather(common.test_loader())
+    else:
+        training_loader, validation_loader = training_and_validation()
+        images, labels = gather(training_loader if name == "training" else validation_loader)
+    return images, labels, find(images)
 
 
 each_split = pytest.mark.parametrize("name", ["training", "validation", "test"])
@@ -82,8 +81,8 @@ def test_validation_digits_are_drawn_at_random():
 def test_the_split_is_the_same_each_time():
     *_, first = split("validation")
     _, validation_loader = common.training_loaders()
-    *_, second = look_up(validation_loader)
-    assert torch.equal(first.sort().values, second.sort().values), (
+    images, _ = gather(validation_loader)
+    assert torch.equal(first.sort().values, find(images).sort().values), (
         "training_loaders() splits otherwise each time: then step 4 validates with digits that the "
         "network of step 3 has learned. Give random_split a generator that starts at SEED.")
 
