@@ -19,15 +19,12 @@ import matplotlib
 import pytest
 import torch
 from matplotlib.figure import Figure
-from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
 SAMPLE = TESTS / "sample"
-FULL = len({file.stem for file in ROOT.glob("data/MNIST/raw/*ubyte*")}) == 4
-if not FULL:
-    os.environ["DIGITS_SAMPLE"] = "1"
+os.environ["DIGITS_SAMPLE"] = "1"
 
 
 HELP = {  # what the libraries say to beginners' mistakes, and what it means here
@@ -100,10 +97,9 @@ def sample_test():
 
 
 @pytest.fixture(scope="session")
-def validation_digits(course):
-    """The images and labels that a script gets when it asks for the validation digits"""
-    (course / "ask.py").write_text("import common\n_, loader = common.training_loaders()\n")
-    return gather(run(course, "ask.py").variables["loader"])
+def validation_digits():
+    _, validation_loader = common.training_loaders()
+    return gather(validation_loader)
 
 
 # ---- the scripts, run in this process ------------------------------------------------------------
@@ -119,11 +115,9 @@ def run(folder, script, *arguments, **environment):
     """Run a script as `python script arguments` does, but here, where all is imported already
 
     What is returned: what it printed; what it stopped with, if it did; its variables; what each
-    figure showed when it was saved; the weights of each network that an optimizer trained, and how
-    many updates there were; and the first digit of each batch that a network was shown, with the
-    number of updates before it.
+    figure showed when it was saved; and the weights of each network that an optimizer trained.
     """
-    done = SimpleNamespace(stopped=None, figures={}, networks={}, updates=0, shown=set())
+    done = SimpleNamespace(stopped=None, figures={}, networks={})
     savefig = Figure.savefig
 
     def keep_figure(figure, file, **options):
@@ -133,22 +127,15 @@ def run(folder, script, *arguments, **environment):
     def keep_weights(optimizer, arguments, keywords):
         weights = optimizer.param_groups[0]["params"]
         done.networks[id(weights[0])] = weights
-        done.updates += 1
-
-    def keep_digit(layer, inputs):
-        images, *_ = inputs
-        if torch.is_tensor(images) and images[0].numel() == 784:
-            done.shown.add((outline(images[0]), done.updates))
 
     after_update = register_optimizer_step_post_hook(keep_weights)
-    before_layer = register_module_forward_pre_hook(keep_digit)
     with pytest.MonkeyPatch.context() as here, redirect_stdout(io.StringIO()) as printed:
         here.chdir(folder)
         here.syspath_prepend(folder)
         here.delitem(sys.modules, "common")  # so that the script imports that of its folder
         here.setattr(sys, "argv", [script, *arguments])
         here.setattr(Figure, "savefig", keep_figure)
-        here.setattr(os, "environ", os.environ | {"DIGITS_SAMPLE": "1"} | environment)
+        here.setattr(os, "environ", os.environ | environment)
         try:
             done.variables = runpy.run_path(script, run_name="__main__")
         except SystemExit as stop:
@@ -156,7 +143,6 @@ def run(folder, script, *arguments, **environment):
         except Exception as error:
             done.stopped = explain(error)
     after_update.remove()
-    before_layer.remove()
     done.printed = printed.getvalue()
     return done
 
@@ -201,11 +187,22 @@ step4 = fixture_of("04_evaluate.py", "step3")
 step5 = fixture_of("05_save.py", "step4")
 
 
+@pytest.fixture(scope="session")
+def other_course(tmp_path_factory, step3):
+    """Step 3 once more, with other test digits: negatives, and none has the same label"""
+    folder = copy_course(tmp_path_factory.mktemp("other"))
+    for kind, header, largest in [("images-idx3", 16, 255), ("labels-idx1", 8, 9)]:
+        file = folder / f"tests/sample/MNIST/raw/t10k-{kind}-ubyte"
+        content = file.read_bytes()
+        file.write_bytes(content[:header] + bytes(largest - byte for byte in content[header:]))
+    run_step(folder, "03_train.py")
+    return folder
+
+
 def load(folder, name):
     """A network from the outputs/ of a course, and what its file says"""
-    with pytest.MonkeyPatch.context() as here:
-        here.setattr(common, "OUTPUTS", folder / "outputs")
-        return common.load_network(name, "")
+    common.OUTPUTS = folder / "outputs"
+    return common.load_network(name, "")
 
 
 def accuracy(network, images, labels):
@@ -219,17 +216,6 @@ def check_printed(step, wanted):
     for item in wanted:
         pattern = item.replace(",", ",?").replace(" x ", ".{1,3}")
         assert re.search(pattern, step.printed), f"{item!r} is not among what the script prints"
-
-
-def check_that_test_digits_come_last(step, sample_test):
-    images, _ = sample_test
-    test_digits = set(map(outline, images))
-    times = [updates for digit, updates in step.shown if digit in test_digits]
-    early = [updates for updates in times if 0 < updates < step.updates]
-    assert not early, (
-        f"after {min(early)} of {step.updates} updates a network was shown test digits: nothing "
-        "may be learned, stopped or chosen with them. Judge by the validation digits, and look at "
-        "the test digits at the very end.")
 
 
 def check_plain_logits(name, network, images):
@@ -247,6 +233,13 @@ def check_plain_logits(name, network, images):
     assert output.min() < -50 and output.max() > 50 and output.all(), (
         f"the outputs of {name} are not plain logits: put no softmax, ReLU or dropout after the "
         "last layer; cross_entropy has the softmax in it already")
+
+
+def check_equal(network, other, images):
+    assert torch.equal(network(images), other(images)), (
+        "a second run, with other test digits, ends with another network: call torch.manual_seed "
+        "before anything that is random, and look at the test digits at the very end, when nothing "
+        "is left to be learned, stopped or chosen")
 
 
 def check_drawn(folder, step, pattern, number):

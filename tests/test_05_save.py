@@ -141,16 +141,33 @@ def reading(course, known, tmp_path_factory):
     return run_step(course, "05_save.py", *[str(folder / name) for name in names])
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_read_row_by_row(name, known, reading):
-    _, advice = PAGES[name]
+def test_as_mnist_makes_28_x_28_and_keeps_the_proportions(step5):
+    if "as_mnist" in step5.variables:
+        ink = Image.new("L", (200, 100))
+        ink.paste(255, (20, 30, 140, 60))  # a bar of 120 x 30 pixels, left of the middle
+        ready = numpy.asarray(step5.variables["as_mnist"](ink))
+        assert ready.shape == (28, 28), f"as_mnist makes a picture of {ready.shape}, not 28 x 28"
+        rows, columns = ready.nonzero()
+        size = len(set(columns)), len(set(rows))
+        assert size == (20, 5), (
+            f"as_mnist makes {size} pixels of a bar of 120 x 30; 20 x 5 keep its proportions")
+        assert (rows.mean(), columns.mean()) == pytest.approx((13.5, 13.5), abs=0.6), (
+            f"as_mnist puts a bar's middle to row {rows.mean():.1f}, column {columns.mean():.1f}, "
+            "not to 13.5 and 13.5: are rows and columns, or left and top, exchanged?")
+
+
+def test_pages_of_all_kinds_are_read_row_by_row(known, reading):
     labels = "".join(str(label) for _, label in known)
-    said = re.findall(rf"{name}[:,] (.*)", reading.printed)
-    rows = re.findall(r"row \d+: +(\d+)\b", "\n".join(said))
-    right = sum(map(str.__eq__, labels, "".join(rows)))
-    assert list(map(len, rows)) == [5, 5] and right >= 9, (
-        f"{name} shows the rows {labels[:5]} and {labels[5:]}, but what is said is {said}: "
-        f"{advice} (Rows go from top to bottom, each from left to right.)")
+    misread = []
+    for name, (_, advice) in PAGES.items():
+        said = re.findall(rf"{name}[:,] (.*)", reading.printed)
+        rows = re.findall(r"row \d+: +(\d+)\b", "\n".join(said))
+        right = sum(map(str.__eq__, labels, "".join(rows)))
+        if list(map(len, rows)) != [5, 5] or right < 9:
+            misread.append(f"{name}, where {said} is said ({advice})")
+    assert not misread or len(misread) <= 2 and not misread[0].startswith("plain"), (
+        f"of {len(PAGES)} pages with the rows {labels[:5]} and {labels[5:]}, {len(misread)} are "
+        f"misread, 2 may be, and not the first: {misread[0]}, then {misread[1:]}")
 
 
 def test_a_digit_of_mnist_is_read_as_it_is(known, reading):
