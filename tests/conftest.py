@@ -148,13 +148,12 @@ def run(folder, script, *arguments, **environment):
 
 
 def look_at(figure):
-    """The curves and pictures that a figure shows, and whether one of its axes shows nothing"""
-    seen = SimpleNamespace(curves=set(), pictures=[], empty=not figure.axes)
+    """The curves and pictures that a figure shows, and whether it shows nothing"""
+    seen = SimpleNamespace(curves=set(), pictures=[])
+    seen.empty = not any(axis.has_data() for axis in figure.axes)
     for axis in figure.axes:
         seen.curves |= {tuple(line.get_ydata()) for line in axis.lines}
         seen.pictures += [torch.tensor(image.get_array().tolist()) for image in axis.images]
-        if axis.axison and not axis.has_data() and not axis.texts:
-            seen.empty = True
     return seen
 
 
@@ -189,12 +188,11 @@ step5 = fixture_of("05_save.py", "step4")
 
 @pytest.fixture(scope="session")
 def other_course(tmp_path_factory, step3):
-    """Step 3 once more, with other test digits: negatives, and none has the same label"""
+    """Step 3 once more, with other test digits: negatives"""
     folder = copy_course(tmp_path_factory.mktemp("other"))
-    for kind, header, largest in [("images-idx3", 16, 255), ("labels-idx1", 8, 9)]:
-        file = folder / f"tests/sample/MNIST/raw/t10k-{kind}-ubyte"
-        content = file.read_bytes()
-        file.write_bytes(content[:header] + bytes(largest - byte for byte in content[header:]))
+    file = folder / "tests/sample/MNIST/raw/t10k-images-idx3-ubyte"
+    content = file.read_bytes()
+    file.write_bytes(content[:16] + bytes(255 - pixel for pixel in content[16:]))
     run_step(folder, "03_train.py")
     return folder
 
@@ -224,9 +222,6 @@ def check_plain_logits(name, network, images):
     assert torch.is_tensor(output) and output.shape == (len(images), 10), (
         f"{name} makes {getattr(output, 'shape', output)} of {len(images)} digits, not "
         f"({len(images)}, 10): one output for each class")
-    assert torch.equal(output, network(images)), (
-        f"{name} gives the same digits other outputs: are its layers built once, and is dropout "
-        "nn.Dropout, which eval() switches off?")
     for weights in network.parameters():
         weights.data *= 100
     output = network.train()(images)
@@ -248,7 +243,7 @@ def check_drawn(folder, step, pattern, number):
         f"outputs/ has {len(files)} different figures {pattern}, {number} are asked for")
     empty = [name for name, seen in step.figures.items() if seen.empty]
     assert not empty, (
-        f"{empty} had axes with nothing in them when they were saved: draw first, save then")
+        f"{empty} had nothing in them when they were saved: draw first, save then")
 
 
 # ---- the table at the end ------------------------------------------------------------------------

@@ -50,6 +50,6 @@ if __name__ == "__main__":
     if target.exists():
         sys.exit(f"{target} exists already, and is left as it is.")
     make_handout(target)
-    print(f"{target} holds the course; ten functions are left to be written. Go there.")
-    print("Read 01_load_data.py, write what it is the first to say is missing, and run it again.")
-    print("When it runs: python -m pytest tests/test_01_load_data.py. Then the next step.")
+    print(f"""{target} holds the course; ten functions are left to be written. Go there.
+Read 01_load_data.py, write what it is the first to say is missing, and run it again.
+When it runs: python -m pytest tests/test_01_load_data.py. Then the next step.""")
