@@ -44,9 +44,7 @@ def make_handout(folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    target = Path(sys.argv[1])
+    target = Path(*sys.argv[1:])
     if target.exists():
         sys.exit(f"{target} exists already, and is left as it is.")
     make_handout(target)

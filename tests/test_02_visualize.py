@@ -8,7 +8,7 @@ from test_01_load_data import raw, split
 PIXELS = torch.arange(3 * 784).view(3, 28, 28) % 150 + 50  # three pictures, not black, not white
 
 
-@pytest.mark.parametrize("pixels", [PIXELS, PIXELS[:1], PIXELS[0]], ids=["batch", "one", "digit"])
+@pytest.mark.parametrize("pixels", [PIXELS, PIXELS[:1], PIXELS[0]])
 def test_the_inverse_restores_every_pixel(pixels):
     flat = (pixels / 255 - common.MEAN) / common.STD
     flat = flat.flatten(-2)  # (3, 784), (1, 784) or (784,)
@@ -17,7 +17,6 @@ def test_the_inverse_restores_every_pixel(pixels):
     assert restored.shape == pixels.shape, (
         f"inverse_transform makes {tuple(restored.shape)} of {tuple(flat.shape)}, not "
         f"{tuple(pixels.shape)}: unflatten only the last dimension, and keep the others")
-    assert restored.max() > 1, "restored values end at 1: multiply by 255 to get pixels"
     wrong = (restored.double() - pixels).abs().max()
     assert wrong == 0, (
         f"a restored pixel is off by {wrong:g}. The inverse of (x - mean) / std is x * std + mean, "
