@@ -75,10 +75,11 @@ def as_mnist(ink):
     """A picture of 28 x 28 as MNIST's, of a picture of one digit's ink, light on 0, of any size
 
     What lies in the box of the ink, ink.getbbox(), is made 20 pixels high or wide, and no larger
-    (ImageOps.contain). Its middle, the mean row and column of its ink, comes to 13.5, the middle of
-    0 ... 27: crop() may go beyond a picture, where it finds 0.
+    (contain). Thin strokes become faint then, so the lightest 8 % of the pixels are made 255. Its
+    middle, the mean row and column of its ink, comes to 13.5: crop() finds 0 beyond a picture.
     """
     small = ImageOps.contain(ink.crop(ink.getbbox()), (20, 20))
+    small = ImageOps.autocontrast(small, (0, 8))
     top, left = np.argwhere(small).mean(axis=0) - 13.5
     return small.crop((left, top, left + 28, top + 28))  # with 0 around it
 
@@ -100,7 +101,7 @@ ready = as_mnist(ink)
 answers = read([shrunk, ready]).argmax(dim=1).tolist()
 print(f"A {label} that is only shrunk to 28 x 28 is read as {answers[0]}, as MNIST's: {answers[1]}")
 titles = ["like a photo", "its ink", "only shrunk", "as MNIST's"]
-figure = common.draw_digits([photo.convert("RGB"), ink, shrunk, ready], titles, columns=4)
+figure = common.draw_digits([photo.convert("RGB"), ink, shrunk, ready], titles, 4)
 common.save_figure(figure, "05_one_digit.png")
 
 
@@ -148,8 +149,7 @@ def find_ink(picture):
     ink = torch.tensor(np.subtract(paper, gray) / np.add(paper, 20))
     clear = ink[ink >= ink.max() / 2].median()  # how dark clear ink is in this picture
     ink = ink / clear
-    grain = ink[ink < INK].abs().mean()  # how rough the paper is
-    if clear < 0.028 or grain > 0.18:  # limits found by trial
+    if clear < 0.028 or ink[ink < INK].abs().mean() > 0.18:  # or is the paper as rough as that?
         raise ValueError("there is no ink in it")
     return ink.clamp(0, 1)
 
@@ -174,13 +174,14 @@ def find_pieces(mask):
 
 
 def find_inside(mask):
-    """The pieces that do not touch the picture's rim, as a shadow or the sheet's edge does"""
+    """The pieces, but for shadows and edges: those at the rim that are larger than all others"""
     pieces = find_pieces(mask)
-    rim = torch.tensor(mask.shape) - 2  # the last two rows and columns
+    rim = torch.tensor(mask.shape) - 2  # the last two rows and columns; the first are 0 and 1
     inside = [piece for piece in pieces if piece.min() > 1 and (piece < rim).all()]
     if sum(map(len, inside)) < 0.1 * mask.sum():  # a digit may fill the picture
         return pieces
-    return inside
+    largest = max(map(len, inside))
+    return [piece for piece in pieces if len(piece) <= largest]
 
 
 def height_of(piece):
@@ -194,15 +195,13 @@ def middle_of(piece):
 def find_digits(ink):
     """The pieces of the ink when it is made thicker, but for specks, less high than most of it"""
     pieces = find_inside(ink > INK)
-    heights = list(map(height_of, pieces))
-    sizes = list(map(len, pieces))
-    height = np.median(np.repeat(heights, sizes))  # the usual one; large pieces count for more
-    clean = torch.zeros(1, *ink.shape)
-    clean[0][tuple(torch.cat(pieces).T)] = 1
+    heights = list(map(height_of, pieces))  # the usual one; large pieces count for more
+    height = np.median(np.repeat(heights, list(map(len, pieces))))
+    clean = torch.zeros_like(ink)
+    clean[tuple(torch.cat(pieces).T)] = 1
     down, across = round(0.11 * height), round(0.04 * height)
     # Pooling with a stride of 1 moves on by 1 pixel: each gets the largest of those around it.
-    thick = max_pool2d(clean, (2 * down + 1, 1), 1, (down, 0))
-    thick = max_pool2d(thick, (1, 2 * across + 1), 1, (0, across))
+    thick = max_pool2d(clean[None], (2 * down + 1, 2 * across + 1), 1, (down, across))
     return [piece for piece in find_pieces(thick[0] > 0) if height_of(piece) > 0.6 * height]
 
 
