@@ -61,7 +61,7 @@ def raw_digits(train):
 
 
 # ---- Step 1: the transform -----------------------------------------------------------------------
-# v2.Compose([...]) does four things one after the other: v2.ToImage() makes a tensor of a picture,
+# transform = v2.Compose([...]) does four things one after the other: v2.ToImage() makes a tensor,
 # v2.ToDtype(torch.float32, scale=True) divides by 255, v2.Normalize([mean], [deviation]) takes a
 # list with one number for each colour, and nn.Flatten(start_dim=-3) makes one of the last three
 # dimensions, (1, 28, 28) -> (784,), or of all digits at once (60000, 1, 28, 28) -> (60000, 784).
@@ -85,8 +85,9 @@ def load_digits(train):
 def training_loaders(batch_size=128):
     """Two loaders for load_digits(train=True): 11/12 of them to train on, 1/12 to validate
 
-    random_split deals them out, with a generator that starts at SEED. The first loader shuffles,
-    the second has batches of 1,000. Each gives images, (batch, 784), and labels, (batch,).
+    random_split(digits, shares, generator) deals them out, and torch.Generator().manual_seed(SEED)
+    lets it do so always alike. A DataLoader(digits, batch_size, shuffle=True) is the first, and one
+    that does not shuffle, 1,000 a batch, the second. Both give (batch, 784) and labels, (batch,).
     """
     generator = torch.Generator().manual_seed(SEED)  # so that the split is always the same
     training, validation = random_split(load_digits(train=True), [11 / 12, 1 / 12], generator)
@@ -113,7 +114,7 @@ def inverse_transform(flat):
 def first_network(width=256):
     """Two hidden layers of width and width // 2 numbers, each with a ReLU, and ten logits
 
-    An nn.Sequential of nn.Linear and nn.ReLU: (batch, 784) -> (batch, 10).
+    An nn.Sequential of layers such as nn.Linear(784, width): (batch, 784) -> (batch, 10).
     """
     return nn.Sequential(  # one layer after the other
         nn.Linear(784, width),  # (batch, 784) -> (batch, 256)
@@ -133,9 +134,9 @@ DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.de
 def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, augment=None):
     """Learn once from every batch of the loader, and return the mean of their losses, a number
 
-    After network.train(), which tells layers such as dropout (step 4) that this is learning. For
-    each batch: the loss, zero_grad(), backward(), step(), and the schedule's step(), if there is
-    one. Step 4 also wants label_smoothing=smoothing, and augment(images) before, if it is given.
+    network.train() tells layers such as dropout (step 4) that this is learning. For each batch,
+    .to(DEVICE): the loss, zero_grad(), backward(), step(), and the schedule's step(), if there is
+    one; loss.item() is a number. Step 4 wants label_smoothing and, if it is given, augment(images).
     """
     network.train()
     losses = []
@@ -159,8 +160,8 @@ def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, au
 def predict(network, loader):
     """The logits of all digits of a loader, (digits, 10), and their labels, (digits,)
 
-    After network.eval(), the opposite of network.train(). What the network makes of the batches is
-    collected in a list, of which torch.cat makes one tensor.
+    After network.eval(), the opposite of network.train(). What the network makes of each batch
+    .to(DEVICE) comes back with .cpu(), into a list, of which torch.cat makes one tensor.
     """
     network.eval()
     all_logits = []
@@ -183,9 +184,9 @@ def evaluate(network, loader):
 def convolutional_network():
     """Four convolutions make 16, 32, 64 and 128 pictures of a digit, smaller and smaller ones
 
-    nn.Unflatten(1, (1, 28, 28)) makes a picture again. The first window is 5 x 5, the others 3 x 3.
-    Each convolution has its BatchNorm2d and ReLU, the first and third are pooled before. At last
-    nn.Flatten(), and nn.Linear to ten logits: (batch, 784) -> (batch, 10).
+    nn.Unflatten(1, (1, 28, 28)) first. Windows are 5 x 5, then 3 x 3. After each convolution come
+    nn.BatchNorm2d and nn.ReLU, after the first and third nn.MaxPool2d(2) before these: sizes from
+    28 to 24, 12, 10, 8, 4, 2. At last nn.Flatten() and nn.Linear: (batch, 784) -> (batch, 10).
     """
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)

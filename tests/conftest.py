@@ -29,7 +29,7 @@ os.environ["DIGITS_SAMPLE"] = "1"
 
 HELP = {  # what the libraries say to beginners' mistakes, and what it means here
     r"mat1 and mat2 .*\(\d+x(\d+) and (\d+)x.*": (
-        r"a Linear layer gets \1 numbers, but was made for \2; is nn.Flatten() before it?"),
+        r"a Linear layer gets \1 numbers, but was made for \2 (if few: is nn.Flatten() missing?)"),
     r"Size mismatch between tensors": (
         "transform must keep the first dimension, (60000, 1, 28, 28) -> (60000, 784)"),
     r"'float' object is not iterable": r"\g<0>: Normalize takes lists, [MEAN] and [STD]",

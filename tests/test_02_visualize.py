@@ -16,7 +16,7 @@ def test_the_inverse_restores_every_pixel(pixels):
     restored = common.inverse_transform(flat)
     assert restored.shape == pixels.shape, (
         f"inverse_transform makes {tuple(restored.shape)} of {tuple(flat.shape)}, not "
-        f"{tuple(pixels.shape)}: unflatten only the last dimension, and keep the others")
+        f"{tuple(pixels.shape)}: unflatten only the last dimension, flat.unflatten(-1, (28, 28))")
     wrong = (restored.double() - pixels).abs().max()
     assert wrong == 0, (
         f"a restored pixel is off by {wrong:g}. The inverse of (x - mean) / std is x * std + mean, "
@@ -29,8 +29,8 @@ def test_all_digits_of_the_training_loader_are_restored():
     images, _, numbers = split("training")
     digits, *_ = raw()
     assert torch.equal(common.inverse_transform(images).int(), digits[numbers].int()), (
-        "digits of the training loader are not the raw digits after the inverse: transform and "
-        "inverse must use the same MEAN and STD, and flatten and unflatten the same order.")
+        "digits of the training loader are not the raw digits after the inverse: if nothing else "
+        "is wrong here, do transform and inverse use the same MEAN and STD, and the same order?")
 
 
 def test_the_script_prints_shapes_before_and_after(step2):

@@ -125,7 +125,7 @@ def test_an_epoch_returns_the_mean_loss_as_a_number(digits):
     expected = cross_entropy(network(images), labels).item()
     assert loss is not None, "train_one_epoch returns nothing: put a return after the loop"
     assert not getattr(loss, "requires_grad", False), (
-        "the loss returned keeps every batch's graph: use loss.item()")
+        "the loss returned is a tensor with its record for backward(): loss.item() is the number")
     assert float(loss) == pytest.approx(expected, abs=1e-3), (
         f"train_one_epoch returns {loss:.3f}, the mean loss is {expected:.3f}: add up the losses "
         "of all batches, and divide by their number")

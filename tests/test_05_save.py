@@ -162,7 +162,7 @@ def test_a_digit_of_mnist_is_read_as_it_is(known, reading):
     right = [known[int(number)][1] == int(digit) for number, digit in lines]
     assert sum(right) >= 9, (
         f"of ten pictures of 28 x 28, {sum(right)} are read right. Each must get one line, 'digit "
-        "3.png: 7'. Is it put through common.transform, and the network in evaluation mode?")
+        "3.png: 7'. If as_mnist is right: is common.transform used, the network in eval()?")
 
 
 def test_what_cannot_be_read_gets_a_line_and_exit_code_1(reading):
