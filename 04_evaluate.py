@@ -225,10 +225,9 @@ if titles:  # a network that makes no mistakes has no such figure
 # looks for: a stroke that rises, one that lies flat, an edge.
 if settings["name"] == "convolutional":  # the others have no windows
     convolution = tuned[1]  # the layer after nn.Unflatten
-    convolution.requires_grad_(False)  # nothing more is learned
-    windows = convolution.weight[:8, 0].cpu()  # (8, 5, 5)
+    windows = convolution.weight[:8, 0].detach().cpu()  # (8, 5, 5)
     windows = windows / windows.abs().max()  # from -1 to 1
-    found = convolution(pictures[0].to(common.DEVICE))[:8].cpu()  # (8, 24, 24)
+    found = convolution(pictures[0].to(common.DEVICE))[:8].detach().cpu()  # (8, 24, 24)
     titles = ["a window"] * 8 + ["what it makes"] * 8
     figure = common.draw_digits([*windows, *found], titles, columns=8, vmin=-1, vmax=1)
     figure.suptitle("Eight windows of 5 x 5 weights, and what each makes of the same digit")

@@ -149,7 +149,8 @@ def find_ink(picture):
     ink = torch.tensor(np.subtract(paper, gray) / np.add(paper, 20))
     clear = ink[ink >= ink.max() / 2].median()  # how dark clear ink is in this picture
     ink = ink / clear
-    if clear < 0.028 or ink[ink < INK].abs().mean() > 0.18:  # or is the paper as rough as that?
+    # Limits found by trial: how dark ink is at least, and how rough paper is at most.
+    if clear < 0.028 or ink[ink < INK].abs().mean() > 0.18:
         raise ValueError("there is no ink in it")
     return ink.clamp(0, 1)
 
@@ -195,7 +196,8 @@ def middle_of(piece):
 def find_digits(ink):
     """The pieces of the ink when it is made thicker, but for specks, less high than most of it"""
     pieces = find_inside(ink > INK)
-    heights = list(map(height_of, pieces))  # the usual one; large pieces count for more
+    # The usual height is that of most of the ink: large pieces count for more.
+    heights = list(map(height_of, pieces))
     height = np.median(np.repeat(heights, list(map(len, pieces))))
     clean = torch.zeros_like(ink)
     clean[tuple(torch.cat(pieces).T)] = 1

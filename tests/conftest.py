@@ -1,7 +1,6 @@
 """What all tests share: the digits, a course in which each script is run once, and a table
 
-Nothing is downloaded. Full MNIST is used where it lies in data/, else the sample. The scripts
-always run on the sample.
+Nothing is downloaded: the tests, and the scripts in them, use the sample.
 """
 import io
 import os
@@ -12,6 +11,7 @@ import sys
 import traceback
 from collections import defaultdict
 from contextlib import redirect_stdout
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,10 +22,8 @@ from matplotlib.figure import Figure
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 ROOT = Path(__file__).resolve().parents[1]
-TESTS = ROOT / "tests"
-SAMPLE = TESTS / "sample"
+SAMPLE = ROOT / "tests/sample"
 os.environ["DIGITS_SAMPLE"] = "1"
-
 
 HELP = {  # what the libraries say to beginners' mistakes, and what it means here
     r"mat1 and mat2 .*\(\d+x(\d+) and (\d+)x.*": (
@@ -50,7 +48,7 @@ def explain(error):
     """What an error says, and the last line of the course or its tests that it came through"""
     frames = traceback.extract_tb(error.__traceback__)
     said = str(error).partition("\n")[0]
-    ours = isinstance(error, AssertionError) and frames[-1].filename.startswith(str(TESTS))
+    ours = isinstance(error, AssertionError) and frames[-1].filename.startswith(str(ROOT / "tests"))
     if ours or isinstance(error, NotImplementedError):
         return said
     for pattern, meaning in HELP.items():
@@ -96,10 +94,44 @@ def sample_test():
     return torch.stack([common.transform(image) for image, _ in dataset]), dataset.targets
 
 
+@cache
+def raw():
+    """The digits as they lie on the disk, training set first: pixels, labels, size of the former"""
+    training = common.DATASET(SAMPLE, train=True)
+    test = common.DATASET(SAMPLE, train=False)
+    pixels = torch.cat([training.data, test.data])
+    return pixels, torch.cat([training.targets, test.targets]), len(training)
+
+
+def find(images):
+    """Which raw digits these are, however they were normalized; -1 is none of them"""
+    digits, *_ = raw()
+    numbers = {digit.tobytes(): number for number, digit in enumerate(digits.numpy())}
+    low, high = images.aminmax()
+    pixels = (images - low) / (high - low) * 255
+    pixels = pixels.round().to(torch.uint8).numpy()
+    return torch.tensor([numbers.get(digit.tobytes(), -1) for digit in pixels])
+
+
+@cache
+def training_and_validation():
+    training_loader, validation_loader = common.training_loaders()
+    return {"training": training_loader, "validation": validation_loader}
+
+
+@cache
+def split(name):
+    """A split's images and labels, and which raw digits they are"""
+    if name == "test":
+        images, labels = gather(common.test_loader())
+    else:
+        images, labels = gather(training_and_validation()[name])
+    return images, labels, find(images)
+
+
 @pytest.fixture(scope="session")
 def validation_digits():
-    _, validation_loader = common.training_loaders()
-    return gather(validation_loader)
+    return split("validation")[:2]  # images and labels
 
 
 # ---- the scripts, run in this process ------------------------------------------------------------
@@ -230,7 +262,9 @@ def check_plain_logits(name, network, images):
         "last layer; cross_entropy has the softmax in it already")
 
 
-def check_equal(network, other, images):
+def check_equal(network, other_course, name, sample_test):
+    images, _ = sample_test
+    other, _ = load(other_course, name)
     assert torch.equal(network(images), other(images)), (
         "a second run, with other test digits, ends with another network: call torch.manual_seed "
         "before anything that is random, and look at the test digits at the very end, when nothing "

@@ -3,50 +3,13 @@ import os
 import shutil
 import subprocess
 import sys
-from functools import cache
 from inspect import signature
 
 import common
 import pytest
 import torch
-from conftest import SAMPLE, check_printed, copy_course, gather, run
+from conftest import SAMPLE, check_printed, copy_course, find, gather, raw, run, split
 from PIL import Image
-
-@cache
-def raw():
-    """The digits as they lie on the disk, training set first: pixels, labels, size of the former"""
-    training = common.DATASET(SAMPLE, train=True)
-    test = common.DATASET(SAMPLE, train=False)
-    pixels = torch.cat([training.data, test.data])
-    return pixels, torch.cat([training.targets, test.targets]), len(training)
-
-
-def find(images):
-    """Which raw digits these are, however they were normalized; -1 is none of them"""
-    digits, *_ = raw()
-    numbers = {digit.tobytes(): number for number, digit in enumerate(digits.numpy())}
-    low, high = images.aminmax()
-    pixels = (images - low) / (high - low) * 255
-    pixels = pixels.round().to(torch.uint8).numpy()
-    return torch.tensor([numbers.get(digit.tobytes(), -1) for digit in pixels])
-
-
-@cache
-def training_and_validation():
-    training_loader, validation_loader = common.training_loaders()
-    return training_loader, validation_loader
-
-
-@cache
-def split(name):
-    """A split's images and labels, and which raw digits they are"""
-    if name == "test":
-        images, labels = gather(common.test_loader())
-    else:
-        training_loader, validation_loader = training_and_validation()
-        images, labels = gather(training_loader if name == "training" else validation_loader)
-    return images, labels, find(images)
-
 
 each_split = pytest.mark.parametrize("name", ["training", "validation", "test"])
 
@@ -117,7 +80,7 @@ def test_labels_still_belong_to_their_images(name):
 
 
 def test_training_digits_come_in_a_new_order_each_epoch():
-    training_loader, _ = training_and_validation()
+    training_loader, _ = common.training_loaders()
     _, first = gather(training_loader)
     _, second = gather(training_loader)
     assert not torch.equal(first, second), (

@@ -2,8 +2,7 @@
 import common
 import pytest
 import torch
-from conftest import check_drawn, check_printed
-from test_01_load_data import raw, split
+from conftest import check_drawn, check_printed, raw, split
 
 PIXELS = torch.arange(3 * 784).view(3, 28, 28) % 150 + 50  # three pictures, not black, not white
 
