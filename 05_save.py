@@ -10,9 +10,8 @@ from itertools import product
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageOps
-from PIL.ImageFilter import GaussianBlur, MaxFilter, MinFilter
-from torch.nn.functional import max_pool2d
-from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
+from torch.nn.functional import avg_pool2d, max_pool2d
+from torchvision.transforms.v2.functional import pad, pil_to_tensor, resize, to_pil_image
 from torchvision.utils import make_grid
 
 import common
@@ -21,8 +20,8 @@ PICTURES = sys.argv[1:]
 if "ipykernel" in sys.modules:
     PICTURES = []  # in a notebook, write the names of your files into this list
 SIZE = 800  # pixels: larger pictures are reduced to it. More finds smaller digits, and takes longer
-INK = 0.5  # a pixel is ink if it is half as clear as the clear ink of its picture, or more. A lower
-# limit finds faint strokes, too, and the lines of ruled paper
+INK = 0.35  # a pixel is ink if it is as dark as this, where the clear ink of its picture is 1. A
+# lower limit finds fainter strokes, and the lines of ruled paper, too
 SURE = 0.7  # a digit that is less sure is called doubtful. Of digits kept aside in a trial, 2 % of
 # the right answers were below it, and 8 of the 10 wrong ones
 
@@ -110,55 +109,54 @@ common.save_figure(figure, "05_one_digit.png")
 # for photos, where paper and ink are not two colours: you may read the docstrings first.
 #
 # How dark is ink? No number will do: paper in the shade may be darker than pencil in the light. So
-# each pixel is compared with the paper around it. A maximum filter gives each pixel the lightest
-# value of its neighbourhood: strokes, which are narrow, vanish, but a wide shadow shrinks all
-# round, too. A minimum filter, which takes the darkest value, lets the shadow grow back, and 1
-# pixel further, so that its edge is not taken for ink; the strokes are gone by then.
+# each pixel is compared with the paper around it. Pooling with a stride of 1 gives each pixel the
+# largest value of its window, the lightest: strokes, which are narrow, vanish, but a wide shadow
+# shrinks all round, too. Pooling the negative values, which finds the darkest, lets the shadow grow
+# back, and 1 pixel further, so that its edge is not taken for ink; the strokes are gone by then.
 def open_picture(path):
     """The picture in a file, upright, in colours, at most SIZE pixels high and wide"""
     picture = ImageOps.exif_transpose(Image.open(path))  # phones note how they were held
     if picture.mode.startswith("I"):  # 16 bits a pixel, of which 8 are enough
         picture = picture.point(lambda level: level / 256)
-    size = np.clip(max(picture.size), 160, SIZE)
-    picture = ImageOps.contain(picture.convert("RGBA"), (size, size))
-    behind = Image.new("RGB", picture.size, "silver")  # to be seen where it is transparent
-    behind.paste(picture, mask=picture)
-    return behind
+    picture = picture.convert("RGBA")
+    picture.thumbnail((SIZE, SIZE))
+    paper = Image.new("RGBA", picture.size, "silver")  # to be seen where it is transparent
+    return Image.alpha_composite(paper, picture).convert("RGB")
 
 
-def is_light_on_dark(picture):
-    """Add up how far pixels are from the mean around them, lighter ones +, darker ones -
-
-    In the fifth power the few that are far from it, the ink, weigh more than all others.
-    """
-    around = picture.filter(GaussianBlur(0.15 * max(picture.size)))
-    difference = np.subtract(picture, around, dtype=float)
-    return np.sum(difference ** 5) > 0
+def largest_around(values, height, width):
+    """Each value becomes the largest of those in a window of height x width around it"""
+    around = height // 2, width // 2
+    return max_pool2d(values.unsqueeze(0), (height, width), stride=1, padding=around)[0]
 
 
 def find_ink(picture):
     """How much each pixel looks like ink, from 0, paper, to 1, clear ink: (height, width)"""
-    gray = np.float32(picture.convert("L"))  # 0, black, ... 255, white
-    if is_light_on_dark(picture):
-        gray = 255 - gray
-    paper = ImageOps.contain(Image.fromarray(gray), (125, 125))
-    window = min(paper.size) // 6 * 2 + 1  # a third of the picture: wider than any stroke
-    paper = paper.filter(MaxFilter(window)).filter(MinFilter(window + 2)).resize(picture.size)
-    # In the shade paper and ink have the same share of their light left: so divide. 20 more keeps
+    gray = pil_to_tensor(picture.convert("L")) / 255  # (1, height, width), from 0, black, to 1
+    small = resize(gray, None, max_size=125)
+    window = min(small.shape[1:]) // 6 * 2 + 1  # a third of the picture: wider than any stroke
+    edge = window // 2  # pad() repeats the pixels of the rim
+    around = avg_pool2d(pad(small, [edge] * 4, padding_mode="edge"), window, stride=1)
+    # The few pixels that differ most from those around them are ink, and weigh most in this sum.
+    if (small - around).pow(3).sum() > 0:  # they are light, so the paper is dark
+        gray = 1 - gray
+        small = 1 - small
+    paper = largest_around(small[0], window, window)
+    paper = -largest_around(-paper, window + 2, window + 2)
+    paper = resize(paper.unsqueeze(0), gray.shape[1:])
+    # In the shade paper and ink have the same share of their light left: so divide. 0.08 more keeps
     # what is nearly black from looking like ink.
-    ink = torch.tensor(np.subtract(paper, gray) / np.add(paper, 20))
+    ink = ((paper - gray) / (paper + 0.08))[0]
     clear = ink[ink >= ink.max() / 2].median()  # how dark clear ink is in this picture
     ink = ink / clear
     # Limits found by trial: how dark ink is at least, and how rough paper is at most.
-    if clear < 0.028 or ink[ink < INK].abs().mean() > 0.18:
+    if clear < 0.01 or ink[ink < INK].abs().mean() > 0.18:
         raise ValueError("there is no ink in it")
     return ink.clamp(0, 1)
 
 
 # %% From ink to pieces, and from pieces to digits
-# A piece is ink that hangs together. A digit may have several pieces. So the ink is made thicker
-# until they meet, a lot up and down, where a digit's pieces lie, and a little sideways, where its
-# neighbour begins. A mask says of each pixel whether it is ink.
+# A piece is ink that hangs together. A mask says of each pixel whether it is ink.
 def find_pieces(mask):
     """The connected pieces of a mask, each as a list of its pixels, (pixels, 2): row, column"""
     unseen = set(map(tuple, mask.nonzero().tolist()))
@@ -194,17 +192,23 @@ def middle_of(piece):
 
 
 def find_digits(ink):
-    """The pieces of the ink when it is made thicker, but for specks, less high than most of it"""
+    """The pieces of the ink, without specks, and with gaps in their strokes closed"""
+    if max(ink.shape) <= 28:  # a picture of MNIST's size has one digit
+        return [(ink > 0.2).nonzero()]
     pieces = find_inside(ink > INK)
     # The usual height is that of most of the ink: large pieces count for more.
     heights = list(map(height_of, pieces))
     height = np.median(np.repeat(heights, list(map(len, pieces))))
     clean = torch.zeros_like(ink)
-    clean[tuple(torch.cat(pieces).T)] = 1
-    down, across = round(0.11 * height), round(0.04 * height)
-    # Pooling with a stride of 1 moves on by 1 pixel: each gets the largest of those around it.
-    thick = max_pool2d(clean[None], (2 * down + 1, 2 * across + 1), 1, (down, across))
-    return [piece for piece in find_pieces(thick[0] > 0) if height_of(piece) > 0.6 * height]
+    for piece in pieces:
+        if len(piece) > height / 2:
+            clean[tuple(piece.T)] = 1
+    # A digit may have several pieces. So each pixel grows, more up and down than sideways, where
+    # the neighbours begin.
+    tall = largest_around(clean, 2 * round(0.07 * height) + 1, 1)
+    wide = largest_around(clean, 1, 2 * round(0.04 * height) + 1)
+    digits = find_pieces(tall.maximum(wide) > 0)
+    return [digit for digit in digits if height_of(digit) > height / 2]
 
 
 def find_rows(digits):
