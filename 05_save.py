@@ -10,8 +10,9 @@ from itertools import product
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageOps
-from torch.nn.functional import avg_pool2d, max_pool2d
-from torchvision.transforms.v2.functional import pad, pil_to_tensor, resize, to_pil_image
+from PIL.ImageFilter import BoxBlur
+from torch.nn.functional import max_pool2d
+from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import make_grid
 
 import common
@@ -37,15 +38,15 @@ file = common.OUTPUTS / "weights.pt"
 torch.save(weights, file)
 print(f"The file has {file.stat().st_size:,} bytes: 4 for each number, and some for the names.\n")
 
-# A new network of the same kind has random weights. Then it gets those of the file.
+# A new network of the same kind has random weights. Then it gets those of the file, and reads as
+# well as the one that was saved: see the last table of step 4.
 _, validation_loader = common.training_loaders()
 network = common.NETWORKS[facts["network"]]().to(common.DEVICE)
 _, before = common.evaluate(network, validation_loader)
 network.load_state_dict(torch.load(file, map_location=common.DEVICE, weights_only=True))
 _, after = common.evaluate(network, validation_loader)
-_, expected = common.evaluate(tuned, validation_loader)
 print(f"Of the validation digits a new network reads {before:.2%}, with the weights of the file")
-print(f"{after:.2%}. The network that was saved reads {expected:.2%}.\n")
+print(f"{after:.2%}.\n")
 
 # %% ... and with common.save_network and common.load_network
 # What is not in the file is the network's code: which layers there are. So the network's name in
@@ -74,11 +75,11 @@ def as_mnist(ink):
     """A picture of 28 x 28 as MNIST's, of a picture of one digit's ink, light on 0, of any size
 
     What lies in the box of the ink, ink.getbbox(), is made 20 pixels high or wide, and no larger
-    (contain). Thin strokes become faint then, so the lightest 8 % of the pixels are made 255. Its
+    (contain). Thin strokes become faint then: so the lightest 12 % of the pixels are made 255. Its
     middle, the mean row and column of its ink, comes to 13.5: crop() finds 0 beyond a picture.
     """
     small = ImageOps.contain(ink.crop(ink.getbbox()), (20, 20))
-    small = ImageOps.autocontrast(small, (0, 8))
+    small = ImageOps.autocontrast(small, cutoff=(0, 12))  # of the darkest and the lightest, in %
     top, left = np.argwhere(small).mean(axis=0) - 13.5
     return small.crop((left, top, left + 28, top + 28))  # with 0 around it
 
@@ -90,29 +91,20 @@ def read(pictures):
     return logits.softmax(dim=1).detach().cpu()
 
 
-# A test digit, made large, not in the middle, and dark on light, as in a photo; and its way back.
+# A test digit, large and not in the middle, as in a photo; only made smaller; and as MNIST's.
 digit, label = common.raw_digits(train=False)[0]
-large = ImageOps.expand(digit.resize((112, 112)), (30, 150, 180, 20))  # left, top, right, bottom
-photo = ImageOps.invert(large)  # 255 is paper, and 0 is ink
-ink = ImageOps.invert(photo)  # 0 is paper, and 255 is ink
-shrunk = ink.resize((28, 28))
-ready = as_mnist(ink)
-answers = read([shrunk, ready]).argmax(dim=1).tolist()
+ink = ImageOps.expand(digit.resize((112, 112)), (30, 150, 180, 20))  # left, top, right, bottom
+pictures = [ink.resize((28, 28)), as_mnist(ink)]
+answers = read(pictures).argmax(dim=1).tolist()
 print(f"A {label} that is only shrunk to 28 x 28 is read as {answers[0]}, as MNIST's: {answers[1]}")
-titles = ["like a photo", "its ink", "only shrunk", "as MNIST's"]
-figure = common.draw_digits([photo.convert("RGB"), ink, shrunk, ready], titles, 4)
+titles = ["as in a photo", "only shrunk", "as MNIST's"]
+figure = common.draw_digits([ink, *pictures], titles, columns=3)
 common.save_figure(figure, "05_one_digit.png")
 
 
 # %% From a picture to its ink
 # What follows holds no new idea about networks. It does the same for pictures of many digits, and
 # for photos, where paper and ink are not two colours: you may read the docstrings first.
-#
-# How dark is ink? No number will do: paper in the shade may be darker than pencil in the light. So
-# each pixel is compared with the paper around it. Pooling with a stride of 1 gives each pixel the
-# largest value of its window, the lightest: strokes, which are narrow, vanish, but a wide shadow
-# shrinks all round, too. Pooling the negative values, which finds the darkest, lets the shadow grow
-# back, and 1 pixel further, so that its edge is not taken for ink; the strokes are gone by then.
 def open_picture(path):
     """The picture in a file, upright, in colours, at most SIZE pixels high and wide"""
     picture = ImageOps.exif_transpose(Image.open(path))  # phones note how they were held
@@ -124,35 +116,28 @@ def open_picture(path):
     return Image.alpha_composite(paper, picture).convert("RGB")
 
 
-def largest_around(values, height, width):
-    """Each value becomes the largest of those in a window of height x width around it"""
-    around = height // 2, width // 2
-    return max_pool2d(values.unsqueeze(0), (height, width), stride=1, padding=around)[0]
-
-
 def find_ink(picture):
-    """How much each pixel looks like ink, from 0, paper, to 1, clear ink: (height, width)"""
-    gray = pil_to_tensor(picture.convert("L")) / 255  # (1, height, width), from 0, black, to 1
-    small = resize(gray, None, max_size=125)
-    window = min(small.shape[1:]) // 6 * 2 + 1  # a third of the picture: wider than any stroke
-    edge = window // 2  # pad() repeats the pixels of the rim
-    around = avg_pool2d(pad(small, [edge] * 4, padding_mode="edge"), window, stride=1)
-    # The few pixels that differ most from those around them are ink, and weigh most in this sum.
-    if (small - around).pow(3).sum() > 0:  # they are light, so the paper is dark
-        gray = 1 - gray
-        small = 1 - small
-    paper = largest_around(small[0], window, window)
-    paper = -largest_around(-paper, window + 2, window + 2)
-    paper = resize(paper.unsqueeze(0), gray.shape[1:])
+    """How much each pixel looks like ink, from 0, paper, to 1, clear ink: (height, width)
+
+    How dark is ink? No number will do: paper in the shade may be darker than pencil in the light.
+    So each pixel is compared with the mean of those around it, which are paper, most of them.
+    """
+    gray = picture.convert("L")  # 0, black, ... 255, white
+    around = gray.filter(BoxBlur(min(gray.size) // 4))
+    paper = pil_to_tensor(around)[0] / 255
+    darker = paper - pil_to_tensor(gray)[0] / 255
+    if darker.pow(3).sum() < 0:  # the pixels that differ most, which are ink, are lighter
+        darker = -darker
+        paper = 1 - paper
     # In the shade paper and ink have the same share of their light left: so divide. 0.08 more keeps
     # what is nearly black from looking like ink.
-    ink = ((paper - gray) / (paper + 0.08))[0]
+    ink = darker / (paper + 0.08)
     clear = ink[ink >= ink.max() / 2].median()  # how dark clear ink is in this picture
-    ink = ink / clear
+    ink = (ink / clear).clamp(0, 1)
     # Limits found by trial: how dark ink is at least, and how rough paper is at most.
-    if clear < 0.01 or ink[ink < INK].abs().mean() > 0.18:
+    if clear < 0.01 or ink[ink < INK].mean() > 0.1:
         raise ValueError("there is no ink in it")
-    return ink.clamp(0, 1)
+    return ink
 
 
 # %% From ink to pieces, and from pieces to digits
@@ -172,116 +157,126 @@ def find_pieces(mask):
     return pieces
 
 
-def find_inside(mask):
-    """The pieces, but for shadows and edges: those at the rim that are larger than all others"""
-    pieces = find_pieces(mask)
-    rim = torch.tensor(mask.shape) - 2  # the last two rows and columns; the first are 0 and 1
-    inside = [piece for piece in pieces if piece.min() > 1 and (piece < rim).all()]
-    if sum(map(len, inside)) < 0.1 * mask.sum():  # a digit may fill the picture
-        return pieces
-    largest = max(map(len, inside))
-    return [piece for piece in pieces if len(piece) <= largest]
-
-
 def height_of(piece):
     return len(piece[:, 0].unique())  # in how many rows it has pixels
 
 
-def middle_of(piece):
-    return piece[:, 0].float().mean()
+def only(ink, pixels):
+    """The ink of these pixels, (pixels, 2), and 0 everywhere else"""
+    place = tuple(pixels.T)  # their rows and their columns
+    picture = torch.zeros_like(ink)
+    picture[place] = ink[place]
+    return picture
+
+
+def clean(ink):
+    """The ink without specks, shadows and edges; and how high its largest piece is
+
+    Shadows and edges are larger than the largest piece that does not touch the picture's rim.
+    """
+    pieces = find_pieces(ink > INK)
+    rim = torch.tensor(ink.shape) - 2  # the last two rows and columns; the first are 0 and 1
+    inside = [piece for piece in pieces if piece.min() > 1 and (piece < rim).all()]
+    largest = max(inside or pieces, key=len)
+    height = height_of(largest)
+    kept = [piece for piece in pieces if height / 2 < len(piece) <= len(largest)]
+    return only(ink, torch.cat(kept)), height
 
 
 def find_digits(ink):
-    """The pieces of the ink, without specks, and with gaps in their strokes closed"""
+    """Pictures of one digit's ink each, at the place where it was found
+
+    A digit may have several pieces. So ink is made thicker until they meet, more up and down than
+    sideways, where the neighbours begin: each pixel gets the largest value of those around it.
+    """
+    ink[ink < 0.2] = 0  # what is as faint as that is paper
     if max(ink.shape) <= 28:  # a picture of MNIST's size has one digit
-        return [(ink > 0.2).nonzero()]
-    pieces = find_inside(ink > INK)
-    # The usual height is that of most of the ink: large pieces count for more.
-    heights = list(map(height_of, pieces))
-    height = np.median(np.repeat(heights, list(map(len, pieces))))
-    clean = torch.zeros_like(ink)
-    for piece in pieces:
-        if len(piece) > height / 2:
-            clean[tuple(piece.T)] = 1
-    # A digit may have several pieces. So each pixel grows, more up and down than sideways, where
-    # the neighbours begin.
-    tall = largest_around(clean, 2 * round(0.07 * height) + 1, 1)
-    wide = largest_around(clean, 1, 2 * round(0.04 * height) + 1)
-    digits = find_pieces(tall.maximum(wide) > 0)
-    return [digit for digit in digits if height_of(digit) > height / 2]
+        return [to_pil_image(ink)]
+    pieces, height = clean(ink)
+    down, across = round(0.05 * height), round(0.02 * height)
+    window = 2 * down + 1, 2 * across + 1
+    thick = max_pool2d(pieces.unsqueeze(0), window, stride=1, padding=(down, across))[0]
+    digits = [digit for digit in find_pieces(thick > 0) if height_of(digit) > height / 2]
+    return [to_pil_image(only(ink, digit)) for digit in digits]
+
+
+def is_beside(digit, other):
+    """Whether the middle of a digit is between the top and the bottom of another"""
+    _, top, _, bottom = digit.getbbox()
+    _, other_top, _, other_bottom = other.getbbox()
+    return other_top < (top + bottom) / 2 < other_bottom
 
 
 def find_rows(digits):
-    """Lists of digits, from left to right, each about as high up as the one before"""
+    """Lists of digits, from left to right, each beside the one before"""
     rows = []
-    for digit in sorted(digits, key=lambda digit: digit[:, 1].min()):
-        near = height_of(digit) / 2
-        mine = [row for row in rows if abs(middle_of(row[-1]) - middle_of(digit)) < near]
+    for digit in sorted(digits, key=Image.Image.getbbox):  # a box begins with its left side
+        mine = [row for row in rows if is_beside(digit, row[-1])]
         if mine:
             mine[0].append(digit)
         else:
             rows.append([digit])
-    return sorted(rows, key=lambda row: middle_of(row[0]))
+    return sorted(rows, key=lambda row: row[0].getbbox()[1])  # by the top of their first digit
 
 
-# %% From a digit to its reading
-def cut_out(ink, digit):
-    """A picture of one digit's ink, without what is near"""
-    pixels = tuple(digit.T)  # their rows and columns, as an index
-    own = torch.zeros_like(ink)
-    own[pixels] = ink[pixels]
-    own[own < 0.2] = 0
-    return to_pil_image(own)
-
-
+# %% From digits to their reading
 def describe(probabilities):
     """What a row says, and how sure the network is where it is least sure: (digits, 10)"""
-    reading = "".join(np.take(common.CLASS_NAMES, probabilities.argmax(dim=1)))
-    sure, place = probabilities.amax(dim=1).min(dim=0)
-    if sure < SURE:
-        return f"{reading}  (not sure of digit {place + 1}: {sure:.0%})"
-    return f"{reading}  (at least {sure:.0%} sure)"
+    sure, best = probabilities.max(dim=1)
+    reading = "".join(np.take(common.CLASS_NAMES, best))
+    if sure.min() < SURE:
+        return f"{reading}  (not sure of digit {sure.argmin() + 1}: {sure.min():.0%})"
+    return f"{reading}  (at least {sure.min():.0%} sure)"
 
 
-def draw_boxes(picture, digits, probabilities):
+def draw_boxes(picture, digits, names):
     """Draw a box around each digit, and above it how it was read"""
     draw = ImageDraw.Draw(picture)
-    for digit, best in zip(digits, probabilities.argmax(dim=1)):
-        box = torch.cat(digit.flip(1).aminmax(dim=0)).tolist()  # left, top, right, bottom
-        draw.rectangle(box, outline="orangered", width=2)
-        draw.text(box[:2], common.CLASS_NAMES[best], "orangered", anchor="lb", font_size=40)
+    for digit, name in zip(digits, names):
+        left, top, right, bottom = digit.getbbox()
+        draw.rectangle((left, top, right, bottom), outline="orangered", width=2)
+        draw.text((left, top), name, "orangered", anchor="lb", font_size=0.5 * (bottom - top))
+
+
+def draw_reading(picture, ink, rows):
+    """What was found in a picture, and what the network made of it"""
+    digits = sum(rows, [])  # all rows in one list
+    seen = [as_mnist(digit) for digit in digits]
+    probabilities = read(seen)  # (digits, 10)
+    names = np.take(common.CLASS_NAMES, probabilities.argmax(dim=1))
+    draw_boxes(picture, digits, names)
+    grid = make_grid([pil_to_tensor(digit) for digit in seen])[0]  # one of three equal colours
+    titles = ["what was read", "its ink", "what the network sees", "its ten probabilities"]
+    figure = common.draw_digits([picture, ink, grid, probabilities], titles, columns=2)
+    figure.set_size_inches(8, 7)
+    figure.axes[3].axis("on")
+    figure.axes[3].set_xticks(range(10), common.CLASS_NAMES)
+    figure.axes[3].set_yticks(range(len(names)), names, size=6)
+    common.save_figure(figure, "05_your_digits.png")
 
 
 # %% Read the pictures
 # "91 % sure" is no doubt: label smoothing asked the network for no more (step 4).
-drawn = []
-titles = []
+shown = []
+failed = False
 for path in PICTURES:
     try:
         picture = open_picture(path)
         ink = find_ink(picture)
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of files, and find_ink
         print(f"{path}: not read, {error}")
+        failed = True
         continue
     rows = find_rows(find_digits(ink))
-    digits = sum(rows, [])  # all rows in one list
-    seen = [as_mnist(cut_out(ink, digit)) for digit in digits]
-    probabilities = read(seen)  # (digits, 10)
-    for number, row in enumerate(probabilities.split(list(map(len, rows))), 1):
+    for number, row in enumerate(rows, 1):
         place = f", row {number}" if len(rows) > 1 else ""
-        print(f"{path}{place}: {describe(row)}")
-    draw_boxes(picture, digits, probabilities)
-    grid = make_grid([pil_to_tensor(digit) for digit in seen])[0]  # one of three equal colours
-    drawn += [picture, ink, grid, probabilities]  # black is sure; a line for each digit
-    titles += [path, "its ink", "28 x 28", "probabilities of 0 to 9"]
+        print(f"{path}{place}: {describe(read(list(map(as_mnist, row))))}")
+    shown = [picture, ink, rows]
 
-if drawn:
-    figure = common.draw_digits(drawn[:32], titles, columns=4)  # of the first eight pictures
-    figure.set_size_inches(9, 0.6 * len(figure.axes))
-    common.save_figure(figure, "05_your_digits.png")
-
-if len(titles) < 4 * len(PICTURES):
-    sys.exit(1)  # some pictures were not read
+if shown:
+    draw_reading(*shown)  # the last one
+if failed:
+    sys.exit(1)
 
 # Try this: write a 7 with and without a bar, photograph both, and read them.
 # Write it yourself: as_mnist.
