@@ -5,11 +5,11 @@ python 05_save.py photo.jpg page.png   reads the handwritten digits in pictures,
 """
 # %% Settings
 import sys
-from itertools import product
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageOps
+from contourpy import contour_generator
+from PIL import Image, ImageChops, ImageDraw, ImageOps
 from PIL.ImageFilter import BoxBlur
 from torch.nn.functional import max_pool2d
 from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
@@ -21,7 +21,7 @@ PICTURES = sys.argv[1:]
 if "ipykernel" in sys.modules:
     PICTURES = []  # in a notebook, write the names of your files into this list
 SIZE = 800  # pixels: larger pictures are reduced to it. More finds smaller digits, and takes longer
-INK = 0.35  # a pixel is ink if it is as dark as this, where the clear ink of its picture is 1. A
+INK = 90  # a pixel is ink if it is as dark as this, where the clear ink of its picture is 255. A
 # lower limit finds fainter strokes, and the lines of ruled paper, too
 SURE = 0.7  # a digit that is less sure is called doubtful. Of digits kept aside in a trial, 2 % of
 # the right answers were below it, and 8 of the 10 wrong ones
@@ -117,106 +117,89 @@ def open_picture(path):
 
 
 def find_ink(picture):
-    """How much each pixel looks like ink, from 0, paper, to 1, clear ink: (height, width)
+    """A picture of how much each pixel looks like ink, from 0, paper, to 255, clear ink
 
     How dark is ink? No number will do: paper in the shade may be darker than pencil in the light.
-    So each pixel is compared with the mean of those around it, which are paper, most of them.
+    So each pixel is compared with the mean of those around it: most of them are paper.
     """
-    gray = picture.convert("L")  # 0, black, ... 255, white
+    gray = picture.convert("L")  # from 0, black, to 255, white
     around = gray.filter(BoxBlur(min(gray.size) // 4))
     paper = pil_to_tensor(around)[0] / 255
     darker = paper - pil_to_tensor(gray)[0] / 255
     if darker.pow(3).sum() < 0:  # the pixels that differ most, which are ink, are lighter
         darker = -darker
         paper = 1 - paper
-    # In the shade paper and ink have the same share of their light left: so divide. 0.08 more keeps
-    # what is nearly black from looking like ink.
-    ink = darker / (paper + 0.08)
+    ink = darker / (paper + 0.08)  # in the shade, ink and paper have the same share of their light
     clear = ink[ink >= ink.max() / 2].median()  # how dark clear ink is in this picture
-    ink = (ink / clear).clamp(0, 1)
-    # Limits found by trial: how dark ink is at least, and how rough paper is at most.
-    if clear < 0.01 or ink[ink < INK].mean() > 0.1:
+    ink = (255 * ink / clear).clamp(0, 255)
+    if clear < 0.01 or ink[ink < INK].mean() > 25:  # too faint, or on too rough paper: by trial
         raise ValueError("there is no ink in it")
-    return ink
+    ink[ink < 50] = 0  # what is as faint as that is paper
+    return to_pil_image(ink.byte())
 
 
-# %% From ink to pieces, and from pieces to digits
-# A piece is ink that hangs together. A mask says of each pixel whether it is ink.
-def find_pieces(mask):
-    """The connected pieces of a mask, each as a list of its pixels, (pixels, 2): row, column"""
-    unseen = set(map(tuple, mask.nonzero().tolist()))
-    pieces = []
-    while unseen:
-        piece = [unseen.pop()]
-        for row, column in piece:  # which grows while the loop goes through it
-            square = product(range(row - 1, row + 2), range(column - 1, column + 2))
-            near = unseen.intersection(square)
-            unseen -= near
-            piece += near
-        pieces.append(torch.tensor(piece))
-    return pieces
+# %% From ink to rows, and from rows to digits
+# On a map, what is higher than some level lies within a contour line. An outline is such a line
+# around ink that hangs together: (points, 2), x and y.
+def find_outlines(ink):
+    """The outlines of all pieces of ink, an array; those of the holes in them are left out"""
+    outlines, starts = contour_generator(z=ink).filled(INK, 256)
+    return [outline[:start[1]] for outline, start in zip(outlines, starts)]
 
 
-def height_of(piece):
-    return len(piece[:, 0].unique())  # in how many rows it has pixels
+def height_of(outline):
+    return np.ptp(outline[:, 1])  # from the smallest y to the largest
 
 
-def only(ink, pixels):
-    """The ink of these pixels, (pixels, 2), and 0 everywhere else"""
-    place = tuple(pixels.T)  # their rows and their columns
-    picture = torch.zeros_like(ink)
-    picture[place] = ink[place]
-    return picture
+def cut_out(ink, outlines):
+    """A picture of the ink within some outlines, and of 0 everywhere else"""
+    mask = Image.new("L", ink.size)
+    draw = ImageDraw.Draw(mask)
+    for outline in outlines:
+        draw.polygon(outline.flatten().tolist(), fill=255)
+    return ImageChops.darker(ink, mask)
 
 
 def clean(ink):
-    """The ink without specks, shadows and edges; and how high its largest piece is
+    """The ink without specks, shadows and edges; and the height of its largest piece
 
     Shadows and edges are larger than the largest piece that does not touch the picture's rim.
     """
-    pieces = find_pieces(ink > INK)
-    rim = torch.tensor(ink.shape) - 2  # the last two rows and columns; the first are 0 and 1
-    inside = [piece for piece in pieces if piece.min() > 1 and (piece < rim).all()]
-    largest = max(inside or pieces, key=len)
+    outlines = find_outlines(np.asarray(ink))
+    rim = np.subtract(ink.size, 2)
+    inside = [outline for outline in outlines if outline.min() > 1 and (outline < rim).all()]
+    largest = max(inside or outlines, key=len)
     height = height_of(largest)
-    kept = [piece for piece in pieces if height / 2 < len(piece) <= len(largest)]
-    return only(ink, torch.cat(kept)), height
+    kept = [outline for outline in outlines if height / 2 < len(outline) <= len(largest)]
+    return cut_out(ink, kept), height
 
 
-def find_digits(ink):
-    """Pictures of one digit's ink each, at the place where it was found
+def thicken(ink, down, across):
+    """An array in which each pixel gets the largest value of those so far up, down and across"""
+    window = 2 * down + 1, 2 * across + 1
+    return max_pool2d(pil_to_tensor(ink).float(), window, stride=1, padding=(down, across))[0]
+
+
+def find_digits(row, height):
+    """Pictures of a row's digits, each at its place, from left to right
 
     A digit may have several pieces. So ink is made thicker until they meet, more up and down than
-    sideways, where the neighbours begin: each pixel gets the largest value of those around it.
+    sideways, where the neighbours begin.
     """
-    ink[ink < 0.2] = 0  # what is as faint as that is paper
-    if max(ink.shape) <= 28:  # a picture of MNIST's size has one digit
-        return [to_pil_image(ink)]
-    pieces, height = clean(ink)
-    down, across = round(0.05 * height), round(0.02 * height)
-    window = 2 * down + 1, 2 * across + 1
-    thick = max_pool2d(pieces.unsqueeze(0), window, stride=1, padding=(down, across))[0]
-    digits = [digit for digit in find_pieces(thick > 0) if height_of(digit) > height / 2]
-    return [to_pil_image(only(ink, digit)) for digit in digits]
+    outlines = find_outlines(thicken(row, round(0.05 * height), round(0.02 * height)))
+    digits = [cut_out(row, [outline]) for outline in outlines if height_of(outline) > height / 2]
+    return sorted(digits, key=Image.Image.getbbox)  # a box begins with its left side
 
 
-def is_beside(digit, other):
-    """Whether the middle of a digit is between the top and the bottom of another"""
-    _, top, _, bottom = digit.getbbox()
-    _, other_top, _, other_bottom = other.getbbox()
-    return other_top < (top + bottom) / 2 < other_bottom
-
-
-def find_rows(digits):
-    """Lists of digits, from left to right, each beside the one before"""
-    rows = []
-    for digit in sorted(digits, key=Image.Image.getbbox):  # a box begins with its left side
-        mine = [row for row in rows if is_beside(digit, row[-1])]
-        if mine:
-            mine[0].append(digit)
-        else:
-            rows.append([digit])
-    return sorted(rows, key=lambda row: row[0].getbbox()[1])  # by the top of their first digit
+def find_rows(ink):
+    """Lists of the digits of each row: those that meet when ink is made a lot wider"""
+    if max(ink.size) <= 28:  # a picture of MNIST's size has one digit
+        return [[ink]]
+    ink, height = clean(ink)
+    outlines = find_outlines(thicken(ink, 0, round(1.5 * height)))
+    outlines.sort(key=lambda outline: outline[:, 1].min())  # from top to bottom
+    rows = [find_digits(cut_out(ink, [outline]), height) for outline in outlines]
+    return [row for row in rows if row]
 
 
 # %% From digits to their reading
@@ -233,25 +216,25 @@ def draw_boxes(picture, digits, names):
     """Draw a box around each digit, and above it how it was read"""
     draw = ImageDraw.Draw(picture)
     for digit, name in zip(digits, names):
-        left, top, right, bottom = digit.getbbox()
-        draw.rectangle((left, top, right, bottom), outline="orangered", width=2)
-        draw.text((left, top), name, "orangered", anchor="lb", font_size=0.5 * (bottom - top))
+        box = digit.getbbox()  # left, top, right, bottom
+        draw.rectangle(box, outline="orangered", width=2)
+        draw.text(box[:2], name, "orangered", anchor="lb", font_size=(box[3] - box[1]) / 2)
 
 
 def draw_reading(picture, ink, rows):
     """What was found in a picture, and what the network made of it"""
     digits = sum(rows, [])  # all rows in one list
-    seen = [as_mnist(digit) for digit in digits]
+    seen = list(map(as_mnist, digits))
     probabilities = read(seen)  # (digits, 10)
     names = np.take(common.CLASS_NAMES, probabilities.argmax(dim=1))
     draw_boxes(picture, digits, names)
-    grid = make_grid([pil_to_tensor(digit) for digit in seen])[0]  # one of three equal colours
+    grid = make_grid(list(map(pil_to_tensor, seen)))[0]  # one of three equal colours
     titles = ["what was read", "its ink", "what the network sees", "its ten probabilities"]
     figure = common.draw_digits([picture, ink, grid, probabilities], titles, columns=2)
     figure.set_size_inches(8, 7)
     figure.axes[3].axis("on")
-    figure.axes[3].set_xticks(range(10), common.CLASS_NAMES)
-    figure.axes[3].set_yticks(range(len(names)), names, size=6)
+    figure.axes[3].tick_params(labelsize=6)
+    figure.axes[3].set(xticks=range(10), yticks=range(len(names)), yticklabels=names)
     common.save_figure(figure, "05_your_digits.png")
 
 
@@ -267,7 +250,7 @@ for path in PICTURES:
         print(f"{path}: not read, {error}")
         failed = True
         continue
-    rows = find_rows(find_digits(ink))
+    rows = find_rows(ink)
     for number, row in enumerate(rows, 1):
         place = f", row {number}" if len(rows) > 1 else ""
         print(f"{path}{place}: {describe(read(list(map(as_mnist, row))))}")
