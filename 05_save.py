@@ -138,9 +138,9 @@ def find_ink(picture):
     return to_pil_image(ink.byte())
 
 
-# %% From ink to rows, and from rows to digits
+# %% From ink to outlines, and from outlines to digits
 # On a map, what is higher than some level lies within a contour line. An outline is such a line
-# around ink that hangs together: (points, 2), x and y.
+# around ink that hangs together: (points, 2), x and y, a point about every pixel.
 def find_outlines(ink):
     """The outlines of all pieces of ink, an array; those of the holes in them are left out"""
     outlines, starts = contour_generator(z=ink).filled(INK, 256)
@@ -161,45 +161,52 @@ def cut_out(ink, outlines):
 
 
 def clean(ink):
-    """The ink without specks, shadows and edges; and the height of its largest piece
+    """The ink without specks, shadows and edges; and the height of a large piece of it
 
-    Shadows and edges are larger than the largest piece that does not touch the picture's rim.
+    The large piece is the one with the longest outline of those that do not touch the picture's
+    rim. An outline of a speck is shorter than that is high; shadows and edges are twice as high.
     """
     outlines = find_outlines(np.asarray(ink))
     rim = np.subtract(ink.size, 2)
     inside = [outline for outline in outlines if outline.min() > 1 and (outline < rim).all()]
-    largest = max(inside or outlines, key=len)
-    height = height_of(largest)
-    kept = [outline for outline in outlines if height / 2 < len(outline) <= len(largest)]
+    height = height_of(max(inside or outlines, key=len))
+    kept = [outline for outline in outlines if len(outline) > 0.75 * height]
+    kept = [outline for outline in kept if height_of(outline) < 2 * height]
     return cut_out(ink, kept), height
 
 
-def thicken(ink, down, across):
-    """An array in which each pixel gets the largest value of those so far up, down and across"""
-    window = 2 * down + 1, 2 * across + 1
-    return max_pool2d(pil_to_tensor(ink).float(), window, stride=1, padding=(down, across))[0]
-
-
-def find_digits(row, height):
-    """Pictures of a row's digits, each at its place, from left to right
+def find_digits(ink):
+    """Pictures of one digit's ink each, at the place where it was found
 
     A digit may have several pieces. So ink is made thicker until they meet, more up and down than
-    sideways, where the neighbours begin.
+    sideways, where the neighbours begin: each pixel gets the largest value of those around it.
     """
-    outlines = find_outlines(thicken(row, round(0.05 * height), round(0.02 * height)))
-    digits = [cut_out(row, [outline]) for outline in outlines if height_of(outline) > height / 2]
-    return sorted(digits, key=Image.Image.getbbox)  # a box begins with its left side
-
-
-def find_rows(ink):
-    """Lists of the digits of each row: those that meet when ink is made a lot wider"""
     if max(ink.size) <= 28:  # a picture of MNIST's size has one digit
-        return [[ink]]
+        return [ink]
     ink, height = clean(ink)
-    outlines = find_outlines(thicken(ink, 0, round(1.5 * height)))
-    outlines.sort(key=lambda outline: outline[:, 1].min())  # from top to bottom
-    rows = [find_digits(cut_out(ink, [outline]), height) for outline in outlines]
-    return [row for row in rows if row]
+    down, across = round(0.06 * height), round(0.02 * height)
+    window = 2 * down + 1, 2 * across + 1
+    thick = max_pool2d(pil_to_tensor(ink).float(), window, stride=1, padding=(down, across))[0]
+    outlines = [outline for outline in find_outlines(thick) if height_of(outline) > height / 2]
+    return [cut_out(ink, [outline]) for outline in outlines]
+
+
+def middle_of(digit):
+    _, top, _, bottom = digit.getbbox()
+    return (top + bottom) / 2
+
+
+def find_rows(digits):
+    """Lists of digits, from left to right, each about as high up as the one before"""
+    rows = []
+    for digit in sorted(digits, key=Image.Image.getbbox):  # a box begins with its left side
+        _, top, _, bottom = digit.getbbox()
+        mine = [row for row in rows if top < middle_of(row[-1]) < bottom]
+        if mine:
+            mine[0].append(digit)
+        else:
+            rows.append([digit])
+    return sorted(rows, key=lambda row: middle_of(row[0]))
 
 
 # %% From digits to their reading
@@ -250,7 +257,7 @@ for path in PICTURES:
         print(f"{path}: not read, {error}")
         failed = True
         continue
-    rows = find_rows(ink)
+    rows = find_rows(find_digits(ink))
     for number, row in enumerate(rows, 1):
         place = f", row {number}" if len(rows) > 1 else ""
         print(f"{path}{place}: {describe(read(list(map(as_mnist, row))))}")

@@ -99,6 +99,8 @@ PAGES = {  # what is done to the page; the name says what has to be minded
     "far off the centre.png": (
         lambda paper: numpy.pad(paper, ((300, 20), (0, 500)), constant_values=255)),
     "on transparent paper.png": lambda paper: numpy.dstack([paper // 9, 255 - paper]),
+    "cut off where the digits end.png": (
+        lambda paper: Image.fromarray(paper).crop(Image.fromarray(paper < 128).getbbox())),
     "turned by its EXIF entry.jpg": numpy.rot90,
     "of 16 bits, up to 65,535.png": lambda paper: paper.astype("uint16") * 257,
     "slanted, neighbour by neighbour.png": (
