@@ -123,7 +123,7 @@ def find_ink(picture):
     So each pixel is compared with the mean of those around it: most of them are paper.
     """
     gray = picture.convert("L")  # from 0, black, to 255, white
-    around = gray.filter(BoxBlur(min(gray.size) // 4))
+    around = gray.filter(BoxBlur(min(gray.size) // 8))
     paper = pil_to_tensor(around)[0] / 255
     darker = paper - pil_to_tensor(gray)[0] / 255
     if darker.pow(3).sum() < 0:  # the pixels that differ most, which are ink, are lighter
@@ -132,7 +132,7 @@ def find_ink(picture):
     ink = darker / (paper + 0.08)  # in the shade, ink and paper have the same share of their light
     clear = ink[ink >= ink.max() / 2].median()  # how dark clear ink is in this picture
     ink = (255 * ink / clear).clamp(0, 255)
-    if clear < 0.01 or ink[ink < INK].mean() > 25:  # too faint, or on too rough paper: by trial
+    if clear < 0.01 or ink[ink < INK].mean() > 9:  # too faint, or on too rough paper: by trial
         raise ValueError("there is no ink in it")
     ink[ink < 50] = 0  # what is as faint as that is paper
     return to_pil_image(ink.byte())
@@ -223,9 +223,10 @@ def draw_boxes(picture, digits, names):
     """Draw a box around each digit, and above it how it was read"""
     draw = ImageDraw.Draw(picture)
     for digit, name in zip(digits, names):
-        box = digit.getbbox()  # left, top, right, bottom
-        draw.rectangle(box, outline="orangered", width=2)
-        draw.text(box[:2], name, "orangered", anchor="lb", font_size=(box[3] - box[1]) / 2)
+        left, top, right, bottom = digit.getbbox()
+        size = (bottom - top) / 2
+        draw.rectangle((left, top, right, bottom), outline="orangered", width=2)
+        draw.text((left, max(top, size)), name, "orangered", anchor="lb", font_size=size)
 
 
 def draw_reading(picture, ink, rows):
