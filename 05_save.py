@@ -74,11 +74,14 @@ To read your own handwriting: python 05_save.py photo.jpg page.png ...
 def as_mnist(ink):
     """A picture of 28 x 28 as MNIST's, of a picture of one digit's ink, light on 0, of any size
 
-    What lies in the box of the ink, ink.getbbox(), is made 20 pixels high or wide, and no larger
-    (contain). Thin strokes become faint then: so the lightest 12 % of the pixels are made 255. Its
-    middle, the mean row and column of its ink, comes to 13.5: crop() finds 0 beyond a picture.
+    What lies in the box of the ink, ink.getbbox(), is made 20 pixels high or wide, whichever is
+    more, and at least 1. Thin strokes become faint then: so the lightest 12 % of the pixels are
+    made 255. Its middle, the mean row and column of its ink, comes to 13.5: crop() finds 0 beyond a
+    picture.
     """
-    small = ImageOps.contain(ink.crop(ink.getbbox()), (20, 20))
+    digit = ink.crop(ink.getbbox())
+    scale = 20 / max(digit.size)
+    small = digit.resize([max(1, round(scale * side)) for side in digit.size])
     small = ImageOps.autocontrast(small, cutoff=(0, 12))  # of the darkest and the lightest, in %
     top, left = np.argwhere(small).mean(axis=0) - 13.5
     return small.crop((left, top, left + 28, top + 28))  # with 0 around it
