@@ -143,7 +143,7 @@ def find_ink(picture):
 
 # %% From ink to outlines, and from outlines to digits
 # On a map, what is higher than some level lies within a contour line. An outline is such a line
-# around ink that hangs together: (points, 2), x and y, a point about every pixel.
+# around ink that hangs together: (points, 2), x and y, with a point about every pixel.
 def find_outlines(ink):
     """The outlines of all pieces of ink, an array; those of the holes in them are left out"""
     outlines, starts = contour_generator(z=ink).filled(INK, 256)
@@ -166,8 +166,8 @@ def cut_out(ink, outlines):
 def clean(ink):
     """The ink without specks, shadows and edges; and the height of a large piece of it
 
-    The large piece is the one with the longest outline of those that do not touch the picture's
-    rim. An outline of a speck is shorter than that is high; shadows and edges are twice as high.
+    That piece has the longest outline of those that do not touch the picture's rim. The outline
+    of a speck is shorter than 3/4 of its height. Shadows and edges are at least twice as high.
     """
     outlines = find_outlines(np.asarray(ink))
     rim = np.subtract(ink.size, 2)
@@ -245,7 +245,7 @@ def draw_reading(picture, ink, rows):
     figure.set_size_inches(8, 7)
     figure.axes[3].axis("on")
     figure.axes[3].tick_params(labelsize=6)
-    figure.axes[3].set(xticks=range(10), yticks=range(len(names)), yticklabels=names)
+    figure.axes[3].set(xticks=range(10), yticks=range(len(names)), yticklabels=names, aspect="auto")
     common.save_figure(figure, "05_your_digits.png")
 
 
