@@ -1,14 +1,17 @@
 """Step 5: how is a trained network kept, and does it read your own handwriting?
 
 python 05_save.py                      saves the tuned network, and checks what was saved
+python 05_save.py draw                 opens a window to write digits in, too, and reads them
 python 05_save.py photo.jpg page.png   reads the handwritten digits in pictures, too, row by row
 """
 # %% Settings
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.widgets import LassoSelector
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 from PIL.ImageFilter import BoxBlur
 from torch.nn.functional import max_pool2d
@@ -220,9 +223,9 @@ def find_rows(digits):
 
 
 # %% From digits to their reading
-def describe(probabilities):
-    """What a row says, and how sure the network is where it is least sure: (digits, 10)"""
-    sure, best = probabilities.max(dim=1)
+def describe(row):
+    """What a row of digits says, and how sure the network is where it is least sure"""
+    sure, best = read(list(map(as_mnist, row))).max(dim=1)
     reading = "".join(np.take(common.CLASS_NAMES, best))
     if sure.min() < SURE:
         return f"{reading}  (not sure of digit {sure.argmin() + 1}: {sure.min():.0%})"
@@ -256,22 +259,78 @@ def draw_reading(picture, ink, rows):
     common.save_figure(figure, "05_your_digits.png")
 
 
+# %% A sheet to write on
+def read_picture(picture):
+    """Its ink, its rows of digits, and what each row says"""
+    ink = find_ink(picture)
+    rows = find_rows(find_digits(ink))
+    return ink, rows, list(map(describe, rows))
+
+
+class Sheet:
+    """A sheet of paper in a window; what stands on it is read after each stroke, and shown above"""
+
+    def __init__(self):
+        plt.figure(figsize=(9, 6.6))
+        self.axis = plt.axes((0.02, 0.06, 0.96, 0.8))  # left, bottom, width, height
+        self.axis.set(xticks=[], yticks=[], xlabel="right button, or the key c: a new sheet")
+        self.paper = Image.new("RGB", (800, 500))
+        self.image = self.axis.imshow(self.paper)
+        ink = {"color": "black", "linewidth": 9}
+        self.pen = LassoSelector(self.axis, self.write, props=ink, button=1)  # the left one
+        plt.connect("button_press_event", self.press)
+        plt.connect("key_press_event", self.press)
+        self.clear()
+
+    def write(self, stroke):
+        """When the button is let go; a stroke is a list of points, (x, y)"""
+        draw = ImageDraw.Draw(self.paper)
+        draw.line(stroke, "black", width=12)
+        for point in stroke:
+            draw.circle(point, 6, "black")  # rounds the ends and the bends
+        *_, lines = read_picture(self.paper)
+        self.show("\n".join(lines))
+
+    def press(self, event):
+        if event.key == "c" or getattr(event, "button", 0) == 3:  # the right one; keys have none
+            self.clear()
+
+    def clear(self):
+        self.paper.paste("white", (0, 0, 800, 500))
+        self.show("Write a number here, or several rows, and close the window in the end")
+
+    def show(self, text):
+        self.axis.set_title(text, loc="left")
+        self.image.set_data(self.paper)
+        plt.draw()
+
+
+def write_picture():
+    """What stands on a sheet when its window is closed"""
+    plt.close("all")  # the figures of above: they are saved, and need no window
+    sheet = Sheet()
+    if not plt.gcf().canvas.required_interactive_framework:
+        raise ValueError("no window can be opened here; on Linux, try apt install python3-tk")
+    plt.show(block=True)
+    return sheet.paper
+
+
 # %% Read the pictures
 # "91 % sure" is no doubt: label smoothing asked the network for no more (step 4).
 shown = []
 failed = False
 for path in PICTURES:
+    name = "drawing" if path == "draw" else path
     try:
-        picture = open_picture(path)
-        ink = find_ink(picture)
+        picture = write_picture() if path == "draw" else open_picture(path)
+        ink, rows, lines = read_picture(picture)
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of files, and find_ink
-        print(f"{path}: not read, {error}")
+        print(f"{name}: not read, {error}")
         failed = True
         continue
-    rows = find_rows(find_digits(ink))
-    for number, row in enumerate(rows, 1):
-        place = f", row {number}" if len(rows) > 1 else ""
-        print(f"{path}{place}: {describe(read(list(map(as_mnist, row))))}")
+    for number, line in enumerate(lines, 1):
+        place = f", row {number}" if len(lines) > 1 else ""
+        print(f"{name}{place}: {line}")
     shown = [picture, ink, rows]
 
 if shown:

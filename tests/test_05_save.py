@@ -6,6 +6,7 @@ import numpy
 import pytest
 import torch
 from conftest import SAMPLE, accuracy, check_drawn, copy_course, load, run, run_step
+from matplotlib.backend_bases import KeyEvent, MouseEvent
 from PIL import Image, ImageOps
 
 
@@ -127,7 +128,7 @@ def reading(course, known, tmp_path_factory):
         Image.fromarray(numpy.asarray(picture)).save(folder / name, exif=exif)
     (folder / "text.jpg").write_text("text")
     names = ["missing.png", "text.jpg", *pictures]
-    return run_step(course, "05_save.py", *[str(folder / name) for name in names])
+    return run_step(course, "05_save.py", "draw", *[str(folder / name) for name in names])
 
 
 def test_as_mnist_makes_28_x_28_and_keeps_the_proportions(step5):
@@ -168,7 +169,7 @@ def test_a_digit_of_mnist_is_read_as_it_is(known, reading):
 
 
 def test_what_cannot_be_read_gets_a_line_and_exit_code_1(reading):
-    for name in ["missing.png", "text.jpg", "white.png"]:
+    for name in ["missing.png", "text.jpg", "white.png", "draw"]:  # there is no window here
         lines = [line for line in reading.printed.splitlines() if name in line]
         assert len(lines) == 1 and not re.search(rf"{name}:? +\d+\b", lines[0]), (
             f"{name} must get one line with a reason and without digits, and the other pictures "
@@ -178,3 +179,26 @@ def test_what_cannot_be_read_gets_a_line_and_exit_code_1(reading):
 
 def test_what_was_read_is_drawn(course, reading):
     check_drawn(course, reading, "05_your_digits.png", 1)
+
+
+def test_what_is_written_into_the_window_is_read_after_each_stroke(step5):
+    if "Sheet" in step5.variables:
+        sheet = step5.variables["Sheet"]()
+        draw_line(sheet.axis, 200)
+        one = sheet.axis.get_title("left")
+        assert one.startswith("1 "), f"an upright stroke on the sheet is read as {one!r}, not as 1"
+        draw_line(sheet.axis, 600)
+        two = sheet.axis.get_title("left")
+        assert two.startswith("11 "), f"two strokes far apart are read as {two!r}, not as 11"
+        canvas = sheet.axis.figure.canvas
+        canvas.callbacks.process("key_press_event", KeyEvent("key_press_event", canvas, "c"))
+        said = sheet.axis.get_title("left")
+        assert not re.search(r"\d", said), f"after the key c the sheet says {said!r}, as if not empty"
+
+
+def draw_line(axis, x):
+    """As a hand with a mouse: from the upper part of the axis to the lower one"""
+    canvas = axis.figure.canvas
+    for event, y in [("button_press", 150), ("motion_notify", 250), ("button_release", 350)]:
+        place = axis.transData.transform((x, y))
+        canvas.callbacks.process(f"{event}_event", MouseEvent(f"{event}_event", canvas, *place, 1))
