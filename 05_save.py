@@ -67,7 +67,8 @@ Another program in this folder uses the file like this:
     logits = network(pixels.to(common.DEVICE))
     digit = logits.argmax().item()
 
-To read your own handwriting: python 05_save.py photo.jpg page.png ...
+To read your own handwriting: python 05_save.py draw
+                          or: python 05_save.py photo.jpg page.png ...
 """)
 
 # %% One digit on its way into the network
@@ -338,5 +339,5 @@ if shown:
 if failed:
     sys.exit(1)
 
-# Try this: write a 7 with and without a bar, photograph both, and read them.
+# Try this: write a 7 with and without a bar. Write digits that touch. What is read of a letter?
 # Write it yourself: as_mnist.
