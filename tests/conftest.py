@@ -9,7 +9,7 @@ import runpy
 import shutil
 import sys
 import traceback
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ import matplotlib
 import pytest
 import torch
 from matplotlib.figure import Figure
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,9 +148,10 @@ def run(folder, script, *arguments, **environment):
     """Run a script as `python script arguments` does, but here, where all is imported already
 
     What is returned: what it printed; what it stopped with, if it did; its variables; what each
-    figure showed when it was saved; and the weights of each network that an optimizer trained.
+    figure showed when it was saved; the weights of each network that an optimizer trained; and how
+    many digits were shown to a layer with such weights while it learned.
     """
-    done = SimpleNamespace(stopped=None, figures={}, networks={})
+    done = SimpleNamespace(stopped=None, figures={}, networks={}, shown=Counter())
     savefig = Figure.savefig
 
     def keep_figure(figure, file, **options):
@@ -160,7 +162,15 @@ def run(folder, script, *arguments, **environment):
         weights = optimizer.param_groups[0]["params"]
         done.networks[id(weights[0])] = weights
 
-    after_update = register_optimizer_step_post_hook(keep_weights)
+    def count_digits(layer, inputs):
+        if layer.training and inputs:
+            for weights in layer.parameters(recurse=False):
+                done.shown[id(weights)] += len(inputs[0])
+
+    hooks = [
+        register_optimizer_step_post_hook(keep_weights),
+        register_module_forward_pre_hook(count_digits),
+    ]
     with pytest.MonkeyPatch.context() as here, redirect_stdout(io.StringIO()) as printed:
         here.chdir(folder)
         here.syspath_prepend(folder)
@@ -174,18 +184,20 @@ def run(folder, script, *arguments, **environment):
             done.stopped = stop.code
         except Exception as error:
             done.stopped = explain(error)
-    after_update.remove()
+    for hook in hooks:
+        hook.remove()
     done.printed = printed.getvalue()
     return done
 
 
 def look_at(figure):
-    """The curves and pictures that a figure shows, and whether it shows nothing"""
-    seen = SimpleNamespace(curves=set(), pictures=[])
+    """The curves, and the pictures and their titles, in a figure, and whether it shows nothing"""
+    seen = SimpleNamespace(curves=set(), pictures=[], titles=[])
     seen.empty = not any(axis.has_data() for axis in figure.axes)
     for axis in figure.axes:
         seen.curves |= {tuple(line.get_ydata()) for line in axis.lines}
         seen.pictures += [torch.tensor(image.get_array().tolist()) for image in axis.images]
+        seen.titles += [axis.get_title() + axis.get_xlabel()] * len(axis.images)
     return seen
 
 

@@ -2,7 +2,7 @@
 import common
 import pytest
 import torch
-from conftest import check_drawn, check_printed, raw, split
+from conftest import check_drawn, check_printed, outline, raw, split
 
 PIXELS = torch.arange(3 * 784).view(3, 28, 28) % 150 + 50  # three pictures, not black, not white
 
@@ -38,3 +38,17 @@ def test_the_script_prints_shapes_before_and_after(step2):
 
 def test_the_script_draws_its_five_figures(course, step2):
     check_drawn(course, step2, "02_*.png", 5)
+
+
+def test_a_figure_shows_training_digits_upright_and_with_their_labels(step2):
+    digits, labels, size = raw()
+    known = dict(zip(map(outline, digits[:size]), labels.tolist()))
+    most = 0
+    for figure in step2.figures.values():
+        right = 0
+        for picture, title in zip(figure.pictures, figure.titles):
+            right += str(known.get(outline(picture), "unknown")) in title
+        most = max(most, right)
+    assert most >= 8, (
+        f"a figure shows at most {most} training digits, upright, each in an axis with its label "
+        "in the title; 8 are asked for. Are they mirrored or turned, or the labels of others?")
