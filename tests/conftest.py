@@ -39,6 +39,15 @@ HELP = {  # what the libraries say to beginners' mistakes, and what it means her
     r"shape '.*' is invalid .*": r"\g<0>: is it one digit, or a batch of them?",
     r"'numpy.ndarray' object has no .*": "a tensor is asked for, not a numpy array",
     r"'list' object has no .*": "a list is no network: nn.Sequential makes one of its layers",
+    r".*expected input.* to have (\d+) channels, but got (\d+).*": (
+        r"a convolution gets \2 pictures, but was made for \1: those of the convolution before"),
+    r"running_mean should contain (\d+) elements not (\d+)": (
+        r"BatchNorm2d gets \1 pictures, but was made for \2: those of the convolution before"),
+    r"(Calculated padded|Given) input size.*": (
+        r"\g<0>: one convolution or pooling too many, or a window too large"),
+    r".*(CUDA|device string).*": "a seed goes into torch.Generator().manual_seed(SEED)",
+    r"float\(\) argument .* not 'list'": "a number is asked for, the mean of the list",
+    r"'\w+' object is not subscriptable": r"\g<0>: the scripts take networks as nn.Sequential",
     r"optimizer got an empty .*": "the network has no weights: build its layers once, not anew",
     r"'NoneType' object has no attribute 'step'": "schedule is None where there is none",
     r".*(unpack|NoneType).*": r"\g<0>. Does the function return what its docstring says?",
@@ -104,14 +113,15 @@ def raw():
     return pixels, torch.cat([training.targets, test.targets]), len(training)
 
 
-def find(images):
-    """Which raw digits these are, however they were normalized; -1 is none of them"""
+@cache
+def outlines():
     digits, *_ = raw()
-    numbers = {digit.tobytes(): number for number, digit in enumerate(digits.numpy())}
-    low, high = images.aminmax()
-    pixels = (images - low) / (high - low) * 255
-    pixels = pixels.round().to(torch.uint8).numpy()
-    return torch.tensor([numbers.get(digit.tobytes(), -1) for digit in pixels])
+    return {outline(digit): number for number, digit in enumerate(digits)}
+
+
+def find(pictures):
+    """Which raw digits these are, however they were normalized or drawn; -1 is none of them"""
+    return torch.tensor([outlines().get(outline(picture), -1) for picture in pictures])
 
 
 @cache
@@ -271,7 +281,8 @@ def check_plain_logits(name, network, images):
     output = network.train()(images)
     assert output.min() < -50 and output.max() > 50 and output.all(), (
         f"the outputs of {name} are not plain logits: put no softmax, ReLU or dropout after the "
-        "last layer; cross_entropy has the softmax in it already")
+        "last layer; cross_entropy has the softmax in it already (so log_softmax and nll_loss, as "
+        "in PyTorch's example, become cross_entropy)")
 
 
 def check_equal(network, other_course, name, sample_test):
