@@ -69,8 +69,8 @@ def test_each_batch_makes_an_update_with_gradients_of_its_own(digits):
     apart = deepcopy(network)
     train(together, digits)
     assert not torch.equal(together.weight, network.weight), (
-        "an epoch changes no weight: are backward() and optimizer.step() called, and no zero_grad() "
-        "between them?")
+        "an epoch changes no weight: are backward() and optimizer.step() called, and no "
+        "zero_grad() between them?")
     train(apart, [part[:32] for part in digits])
     apart.zero_grad()
     train(apart, [part[32:] for part in digits])

@@ -139,9 +139,9 @@ def test_as_mnist_makes_28_x_28_and_keeps_the_proportions(step5):
         box = ready.getbbox()
         off = numpy.subtract(box, (4, 11, 24, 16))
         assert ready.size == (28, 28) and abs(off).max() <= 1, (
-            f"as_mnist makes a picture of {ready.size} of a bar of 120 x 30, with the bar in {box}, "
-            "not one of (28, 28) with the bar in (4, 11, 24, 16), left, top, right, bottom: 20 long, "
-            "in its proportions, and in the middle. Are rows and columns exchanged?")
+            f"as_mnist makes a picture of {ready.size} of a bar of 120 x 30, with the bar in "
+            f"{box}, not one of (28, 28) with it in (4, 11, 24, 16), left, top, right, bottom: 20 "
+            "long, in its proportions, and in the middle. Are rows and columns exchanged?")
 
 
 def test_pages_of_all_kinds_are_read_row_by_row(known, reading):
