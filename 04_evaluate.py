@@ -101,8 +101,11 @@ def augment(images):
 
 digit = images[0]  # (784,)
 versions = torch.stack([digit] + [augment(digit) for _ in range(8)])  # (9, 784)
+versions = versions.unflatten(1, (28, 28))  # -> (9, 28, 28)
 titles = ["as it is"] + ["augmented"] * 8
-figure = common.draw_digits(versions.unflatten(1, (28, 28)), titles, columns=9)
+figure = common.draw_digits(versions, titles, columns=9)
+for axis in figure.axes:
+    axis.contour(versions[0], levels=[0], colors="orangered", linewidths=1)  # as it is
 common.save_figure(figure, "04_augmented.png")
 
 untidy_digits = [(augment(image), label) for image, label in validation_digits]
@@ -228,8 +231,10 @@ if settings["name"] == "convolutional":  # the others have no windows
     windows = convolution.weight[:8, 0].detach().cpu()  # (8, 5, 5)
     windows = windows / windows.abs().max()  # from -1 to 1
     found = convolution(pictures[0].to(common.DEVICE))[:8].detach().cpu()  # (8, 24, 24)
-    titles = ["a window"] * 8 + ["what it makes"] * 8
-    figure = common.draw_digits([*windows, *found], titles, columns=8, vmin=-1, vmax=1)
+    paper = common.inverse_transform(digit) / 127.5 - 1  # from -1, white, to 1, black: (28, 28)
+    shown = [paper, *windows, paper, *found]
+    titles = ["a digit"] + ["a window"] * 8 + ["the digit"] + ["what it makes"] * 8
+    figure = common.draw_digits(shown, titles, columns=9, vmin=-1, vmax=1)
     figure.suptitle("Eight windows of 5 x 5 weights, and what each makes of the same digit")
     common.save_figure(figure, "04_windows.png")
 
