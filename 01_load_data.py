@@ -36,7 +36,7 @@ for row in raw:
     print("".join(line))
 
 # %% One pixel by hand: from a whole number to what the network gets
-# 1. Divide by 255: a network computes with decimals, usually on a scale from 0.0 to 1.0.
+# 1. Divide by 255: a network computes with decimals. These lie between 0.0 and 1.0.
 # 2. Normalize: subtract the mean of all pixels and divide by their standard deviation, which says
 #    how far they typically are from the mean. The results lie around 0, some negative, some
 #    positive. A network learns most easily from such inputs; step 2 says why.
@@ -65,7 +65,7 @@ for stage in common.transform.transforms:
 # From all pixels of these 60,000 digits. The test digits have to stay unseen, in this too. (That
 # the validation digits are among the 60,000 does no harm: it is two numbers of 47 million pixels.)
 pixels = training_set.data / 255  # (60000, 28, 28)
-print(f"\nMean {pixels.mean():.4f}, standard deviation {pixels.std():.4f} of its pixels")
+print(f"\nMean {pixels.mean():.4f}, standard deviation {pixels.std():.4f} of all these pixels")
 print(f"Mean {common.MEAN:.4f}, standard deviation {common.STD:.4f} in common.py\n")
 
 # %% Batches, and the loaders that hand them out

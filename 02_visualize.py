@@ -46,9 +46,9 @@ common.save_figure(figure, "02_digits.png")
 #
 # - To decimals: a network multiplies and adds, and the results are hardly ever whole numbers. (The
 #   255 is a habit: MEAN and STD are given on a scale from 0 to 1.)
-# - Normalize: each number of the network's first layer starts as a sum of all 784, times small
-#   random numbers. With inputs around 0 the sums are neither all alike nor huge. With other inputs
-#   a network learns, too, but more slowly at first.
+# - Normalize: the network begins with sums of all 784, each times a small random number. With
+#   inputs around 0 the sums are neither all alike nor huge. With other inputs a network learns,
+#   too, but more slowly at first.
 # - Flatten: our first network takes one row of numbers for each digit. The strip in the middle
 #   shows the price: which pixels stood above each other can no longer be seen. Step 4 has a remedy.
 training_set = common.raw_digits(train=True)
@@ -79,8 +79,8 @@ common.save_figure(figure, "02_counts.png")
 
 # %% Pixel values before and after normalization
 # Both outlines are the same: normalization shifts and scales the values and keeps their order. Most
-# pixels are plain paper. (Each mark up the vertical axis is ten times as many pixels. It is only
-# one batch, so its mean and deviation are near 0 and 1.)
+# pixels are plain paper. (Each labelled mark up the vertical axis is ten times as many pixels. It
+# is one batch, so its mean and deviation are only near 0 and 1.)
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 left.hist(pictures.flatten().numpy(), bins=50, log=True)
 left.set(title="Before", xlabel="pixel value", ylabel="number of pixels")

@@ -32,8 +32,8 @@ print(f"The first network reads {accuracy:.2%} of the validation digits. What wo
 images, labels = validation_digits[:128]  # (128, 784) and (128,)
 pictures = images.unflatten(1, (1, 28, 28))  # (128, 1, 28, 28)
 torch.manual_seed(common.SEED)
-convolution = nn.Conv2d(1, 16, 5)  # 16 pictures of 1, by 16 windows of 5 x 5 random weights
-window = convolution.weight[0, 0]  # (5, 5), the first of them
+convolution = nn.Conv2d(1, 16, 5)  # makes 16 pictures of one, with 16 windows of 5 x 5 weights
+window = convolution.weight[0, 0]  # (5, 5), the first window; all of them are (16, 1, 5, 5)
 patch = pictures[0, 0, 12:17, 10:15]  # (5, 5), a part of the first digit
 number = (patch * window).sum() + convolution.bias[0]
 found = convolution(pictures)  # (128, 1, 28, 28) -> (128, 16, 24, 24)
@@ -89,7 +89,7 @@ move = v2.RandomAffine(
     scale=(0.9, 1.1),  # make it up to 10 % smaller or larger
     translate=(0.06, 0.06),  # move it by up to 6 % of 28 pixels
     interpolation=v2.InterpolationMode.BILINEAR,  # smooth edges
-    fill=-common.MEAN / common.STD,  # white, what 0 becomes in step 1, for empty corners
+    fill=-common.MEAN / common.STD,  # paper, what 0 becomes in step 1, for empty corners
 )
 
 
@@ -139,7 +139,7 @@ def train(digits, name, learning_rate=0.01, smoothing=0.0, augment=None, epochs=
 # validation digits: your handwriting, in step 5, will be less tidy than MNIST's, and the tidy ones
 # hardly tell the last candidates apart. (The very last has an advantage: it learned from such.)
 CANDIDATES = {
-    "dense: the first network": {"name": "first"},
+    "the first network": {"name": "first"},
     "  learning rate 0.001": {"name": "first", "learning_rate": 0.001},
     "  512 and 256 wide": {"name": "first, wider"},
     "  dropout of 20 %": {"name": "first, with dropout"},
@@ -171,7 +171,7 @@ print(
 )
 
 # %% The winner, trained for longer, and on the validation digits, too, whose work is done
-print("The best candidate learns from all training digits:")
+print("The best candidate learns from the training and the validation digits:")
 settings = CANDIDATES[best] | {"epochs": EPOCHS}
 tuned = train(common.load_digits(train=True), **settings)
 common.save_network("tuned_network.pt", settings["name"], tuned)

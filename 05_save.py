@@ -31,7 +31,7 @@ SURE = 0.7  # a digit that is less sure is called doubtful. Of digits kept aside
 
 # %% A file by hand
 # What training has changed are numbers: the weights (step 4 said how many), and the averages that
-# batch normalization has kept. state_dict() gives them by name.
+# batch normalization has kept. state_dict() gives them by name: 1.weight is that of network[1].
 tuned, facts = common.load_network("tuned_network.pt", "04_evaluate.py")
 weights = tuned.state_dict()
 print("The first three of the tuned network's weights, and their shapes:")
@@ -72,16 +72,16 @@ To read your own handwriting: python 05_save.py draw
 """)
 
 # %% One digit on its way into the network
-# MNIST's digits are light on dark, 20 pixels high or wide, with the middle of their ink in that of
-# 28 x 28 pixels. A photo is nothing of the kind. Most cases of "99 % on the test set, but it gets
-# my own digit wrong" come from that.
+# In MNIST's files ink is light, 255, and paper dark, 0. Each digit is 20 pixels high or wide, and
+# the middle of its ink is that of the 28 x 28 pixels. A photo is nothing of the kind. Most cases of
+# "99 % on the test set, but it gets my own digit wrong" come from that.
 def as_mnist(ink):
-    """A picture of 28 x 28 as MNIST's, of a picture of one digit's ink, light on 0, of any size
+    """One digit as MNIST has them, 28 x 28, made of a picture of its ink, light on 0, of any size
 
-    What lies in the box of the ink, ink.getbbox(), is made 20 pixels high or wide, whichever is
-    more, and at least 1. Thin strokes become faint then: so the lightest 12 % of the pixels are
-    made 255. Its middle, the mean row and column of its ink, comes to 13.5: crop() finds 0 beyond a
-    picture.
+    The longer side of the ink's box, ink.getbbox(), becomes 20 pixels, the other at least 1. Thin
+    strokes become faint then: ImageOps.autocontrast(picture, cutoff=(0, 12)) makes the lightest
+    12 % of the pixels 255. Last, the mean row and the mean column of all pixels that are not 0 come
+    to 13.5, by crop(), which finds 0 beyond a picture.
     """
     digit = ink.crop(ink.getbbox())
     scale = 20 / max(digit.size)
@@ -141,7 +141,7 @@ def find_ink(picture):
     ink = (255 * ink / clear).clamp(0, 255)
     if clear < 0.01 or ink[ink < INK].mean() > 9:  # too faint, or on too rough paper: by trial
         raise ValueError("there is no ink in it")
-    ink[ink < 50] = 0  # what is as faint as that is paper
+    ink[ink < 50] = 0  # surely paper; from 50 to INK it counts only within an outline
     return to_pil_image(ink.byte())
 
 

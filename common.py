@@ -61,7 +61,7 @@ def raw_digits(train):
 
 
 # ---- Step 1: the transform -----------------------------------------------------------------------
-# transform = v2.Compose([...]) does four things one after the other: v2.ToImage() makes a tensor,
+# A variable, no function: transform = v2.Compose([...]). Its stages: v2.ToImage() makes a tensor,
 # v2.ToDtype(torch.float32, scale=True) divides by 255, v2.Normalize([mean], [deviation]) takes a
 # list with one number for each colour, and nn.Flatten(start_dim=-3) makes one of the last three
 # dimensions, (1, 28, 28) -> (784,), or of all digits at once (60000, 1, 28, 28) -> (60000, 784).
@@ -134,9 +134,9 @@ DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.de
 def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, augment=None):
     """Learn once from every batch of the loader, and return the mean of their losses, a number
 
-    network.train() tells layers such as dropout (step 4) that this is learning. For each batch,
-    .to(DEVICE): the loss, zero_grad(), backward(), step(), and the schedule's step(), if there is
-    one; loss.item() is a number. Step 4 wants label_smoothing and, if it is given, augment(images).
+    network.train() tells layers such as dropout (step 4) that this is learning. For each batch:
+    augment(images), if given; .to(DEVICE); cross_entropy(..., label_smoothing=smoothing);
+    zero_grad(), backward(), step(); schedule.step(), if given. loss.item() is a number.
     """
     network.train()
     losses = []
