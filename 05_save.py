@@ -254,9 +254,10 @@ def draw_reading(picture, ink, rows):
     titles = ["what was read", "its ink", "what the network sees", "its ten probabilities"]
     figure = common.draw_digits([picture, ink, grid, probabilities], titles, columns=2)
     figure.set_size_inches(8, 7)
-    figure.axes[3].axis("on")
-    figure.axes[3].tick_params(labelsize=6)
-    figure.axes[3].set(xticks=range(10), yticks=range(len(names)), yticklabels=names, aspect="auto")
+    axis = figure.axes[3]
+    axis.axis("on")
+    axis.tick_params(labelsize=6)
+    axis.set(xticks=range(10), yticks=range(len(names)), yticklabels=names, aspect="auto")
     common.save_figure(figure, "05_your_digits.png")
 
 
