@@ -123,20 +123,24 @@ def open_picture(path):
     return Image.alpha_composite(paper, picture).convert("RGB")
 
 
-def find_ink(picture):
-    """A picture of how much each pixel looks like ink, from 0, paper, to 255, clear ink
+def compare_with_paper(gray):
+    """How much darker each pixel is than the paper around it, as a share of the paper's light
 
     How dark is ink? No number will do: paper in the shade may be darker than pencil in the light.
     So each pixel is compared with the mean of those around it: most of them are paper.
     """
-    gray = picture.convert("L")  # from 0, black, to 255, white
     around = gray.filter(BoxBlur(min(gray.size) // 8))
     paper = pil_to_tensor(around)[0] / 255
     darker = paper - pil_to_tensor(gray)[0] / 255
     if darker.pow(3).sum() < 0:  # the pixels that differ most, which are ink, are lighter
         darker = -darker
         paper = 1 - paper
-    ink = darker / (paper + 0.08)  # in the shade, ink and paper have the same share of their light
+    return darker / (paper + 0.08)  # the same for ink in the shade and in the light
+
+
+def find_ink(picture):
+    """A picture of how much each pixel looks like ink, from 0, paper, to 255, clear ink"""
+    ink = compare_with_paper(picture.convert("L"))  # L: from 0, black, to 255, white
     clear = ink[ink >= ink.max() / 2].median()  # how dark clear ink is in this picture
     ink = (255 * ink / clear).clamp(0, 255)
     if clear < 0.01 or ink[ink < INK].mean() > 9:  # too faint, or on too rough paper: by trial

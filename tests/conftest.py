@@ -201,11 +201,11 @@ def run(folder, script, *arguments, **environment):
 
 
 def look_at(figure):
-    """The curves, and the pictures and their titles, in a figure, and whether it shows nothing"""
-    seen = SimpleNamespace(curves=set(), pictures=[], titles=[])
+    """Curves with their names, pictures with their titles, and whether a figure shows nothing"""
+    seen = SimpleNamespace(curves={}, pictures=[], titles=[])
     seen.empty = not any(axis.has_data() for axis in figure.axes)
     for axis in figure.axes:
-        seen.curves |= {tuple(line.get_ydata()) for line in axis.lines}
+        seen.curves |= {tuple(line.get_ydata()): line.get_label() for line in axis.lines}
         seen.pictures += [torch.tensor(image.get_array().tolist()) for image in axis.images]
         seen.titles += [axis.get_title() + axis.get_xlabel()] * len(axis.images)
     return seen

@@ -119,7 +119,7 @@ def test_flatten_goes_row_by_row():
         "three dimensions")
     assert flat.argmax() == 89, (
         f"transform takes the pixel of row 3, column 5 to {flat.argmax()}, and not to "
-        "3 * 28 + 5 = 89: is the picture turned?")
+        "3 * 28 + 5 = 89: is the picture turned, or a negative?")
 
 
 # ---- the script, machines without internet, and files that are damaged ---------------------------
