@@ -16,11 +16,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib
+import numpy
 import pytest
 import torch
 from matplotlib.figure import Figure
-from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils.data import DataLoader
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "tests/sample"
@@ -159,10 +160,11 @@ def run(folder, script, *arguments, **environment):
 
     What is returned: what it printed; what it stopped with, if it did; its variables; what each
     figure showed when it was saved; the weights of each network that an optimizer trained; and how
-    many digits were shown to a layer with such weights while it learned.
+    many updates of which network followed a batch of a loader of how many digits.
     """
-    done = SimpleNamespace(stopped=None, figures={}, networks={}, shown=Counter())
+    done = SimpleNamespace(stopped=None, figures={}, networks={}, loader=None, updates=Counter())
     savefig = Figure.savefig
+    iterate = DataLoader.__iter__
 
     def keep_figure(figure, file, **options):
         done.figures[Path(file).stem] = look_at(figure)
@@ -170,23 +172,23 @@ def run(folder, script, *arguments, **environment):
 
     def keep_weights(optimizer, arguments, keywords):
         weights = optimizer.param_groups[0]["params"]
-        done.networks[id(weights[0])] = weights
+        network = id(weights[0])
+        done.networks[network] = weights
+        if done.loader:
+            done.updates[network, len(done.loader.sampler)] += 1
 
-    def count_digits(layer, inputs):
-        if layer.training and inputs:
-            for weights in layer.parameters(recurse=False):
-                done.shown[id(weights)] += len(inputs[0])
+    def keep_loader(loader):
+        done.loader = loader
+        return iterate(loader)
 
-    hooks = [
-        register_optimizer_step_post_hook(keep_weights),
-        register_module_forward_pre_hook(count_digits),
-    ]
+    after_update = register_optimizer_step_post_hook(keep_weights)
     with pytest.MonkeyPatch.context() as here, redirect_stdout(io.StringIO()) as printed:
         here.chdir(folder)
         here.syspath_prepend(folder)
         here.delitem(sys.modules, "common")  # so that the script imports that of its folder
         here.setattr(sys, "argv", [script, *arguments])
         here.setattr(Figure, "savefig", keep_figure)
+        here.setattr(DataLoader, "__iter__", keep_loader)
         here.setattr(os, "environ", os.environ | environment)
         try:
             done.variables = runpy.run_path(script, run_name="__main__")
@@ -194,8 +196,7 @@ def run(folder, script, *arguments, **environment):
             done.stopped = stop.code
         except Exception as error:
             done.stopped = explain(error)
-    for hook in hooks:
-        hook.remove()
+    after_update.remove()
     done.printed = printed.getvalue()
     return done
 
@@ -206,8 +207,10 @@ def look_at(figure):
     seen.empty = not any(axis.has_data() for axis in figure.axes)
     for axis in figure.axes:
         seen.curves |= {tuple(line.get_ydata()): line.get_label() for line in axis.lines}
-        seen.pictures += [torch.tensor(image.get_array().tolist()) for image in axis.images]
-        seen.titles += [axis.get_title() + axis.get_xlabel()] * len(axis.images)
+        for image in axis.images:
+            picture = torch.tensor(numpy.ma.filled(image.get_array(), 0))
+            seen.pictures.append(picture if axis.yaxis_inverted() else picture.flip(0))
+            seen.titles.append(axis.get_title() + axis.get_xlabel())
     return seen
 
 
@@ -292,6 +295,17 @@ def check_equal(network, other_course, name, sample_test):
         "a second run, with other test digits, ends with another network: call torch.manual_seed "
         "before anything that is random, and look at the test digits at the very end, when nothing "
         "is left to be learned, stopped or chosen")
+
+
+def networks_with_validation_digits(step):
+    """Those that learned from the validation digits, or from all digits of the training set"""
+    *_, size = raw()
+    _, validation_labels, _ = split("validation")
+    numbers = size, len(validation_labels)
+    return {
+        network for (network, number), updates in step.updates.items()
+        if number in numbers and updates > 1  # one may be an update by hand
+    }
 
 
 def check_drawn(folder, step, pattern, number):

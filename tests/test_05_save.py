@@ -134,14 +134,16 @@ def reading(course, known, tmp_path_factory):
 def test_as_mnist_makes_28_x_28_and_keeps_the_proportions(step5):
     if "as_mnist" in step5.variables:
         ink = Image.new("L", (200, 100))
-        ink.paste(255, (20, 30, 140, 60))  # a bar of 120 x 30 pixels, left of the middle
+        ink.paste(255, (20, 40, 140, 60))  # a bar
+        ink.paste(255, (20, 20, 60, 80))  # whose left end is thick: 120 x 60 pixels
         ready = step5.variables["as_mnist"](ink)
         box = ready.getbbox()
-        off = numpy.subtract(box, (4, 11, 24, 16))
+        off = numpy.subtract(box, (7, 9, 27, 19))
         assert ready.size == (28, 28) and abs(off).max() <= 1, (
-            f"as_mnist makes a picture of {ready.size} of a bar of 120 x 30, with the bar in "
-            f"{box}, not one of (28, 28) with it in (4, 11, 24, 16), left, top, right, bottom: 20 "
-            "long, in its proportions, and in the middle. Are rows and columns exchanged?")
+            f"as_mnist makes a picture of {ready.size} of a bar of 120 x 60 with a thick left end, "
+            f"with the bar in {box}, not one of (28, 28) with it in (7, 9, 27, 19), left, top, "
+            "right, bottom: 20 long, in its proportions, the mean of its ink in the middle. Are "
+            "rows and columns exchanged?")
 
 
 def test_pages_of_all_kinds_are_read_row_by_row(known, reading):
