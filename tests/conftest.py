@@ -160,7 +160,7 @@ def run(folder, script, *arguments, **environment):
 
     What is returned: what it printed; what it stopped with, if it did; its variables; what each
     figure showed when it was saved; the weights of each network that an optimizer trained; and how
-    many updates of which network followed a batch of a loader of how many digits.
+    many updates of which network were made with batches of a loader of how many digits.
     """
     done = SimpleNamespace(stopped=None, figures={}, networks={}, loader=None, updates=Counter())
     savefig = Figure.savefig
@@ -178,8 +178,10 @@ def run(folder, script, *arguments, **environment):
             done.updates[network, len(done.loader.sampler)] += 1
 
     def keep_loader(loader):
-        done.loader = loader
-        return iterate(loader)
+        for batch in iterate(loader):
+            done.loader = loader
+            yield batch
+        done.loader = None
 
     after_update = register_optimizer_step_post_hook(keep_weights)
     with pytest.MonkeyPatch.context() as here, redirect_stdout(io.StringIO()) as printed:
@@ -294,7 +296,8 @@ def check_equal(network, other_course, name, sample_test):
     assert torch.equal(network(images), other(images)), (
         "a second run, with other test digits, ends with another network: call torch.manual_seed "
         "before anything that is random, and look at the test digits at the very end, when nothing "
-        "is left to be learned, stopped or chosen")
+        "is left to be learned, stopped or chosen. (Does a network in eval() answer the same each "
+        "time? nn.Dropout does, F.dropout only with training=self.training)")
 
 
 def networks_with_validation_digits(step):

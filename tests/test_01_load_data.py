@@ -24,12 +24,13 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation():
     assert len(both) == size and 0.04 < share < 0.25, (
         f"training and validation have {len(both)} digits together, {share:.0%} for validation; "
         f"it must be the {size} of the training set, 1 of 12 for validation. Look at "
-        "training_loaders: are the two exchanged, or is there a drop_last or train=False?")
+        "training_loaders: are the two exchanged, are some in both, or is there a drop_last or "
+        "train=False?")
     foreign = (both < 0) | (both >= size)
     assert not foreign.any(), (
         f"{foreign.sum()} digits of the two splits are not in the training set. Are the rows still "
-        "whole digits in their pixel order, all normalized by the same two constants, and do both "
-        "loaders come from train=True?")
+        "whole digits in their pixel order, all normalized by the same two constants, is nothing "
+        "in transform random, and do both loaders come from train=True?")
     assert len(both.unique()) == size, (
         "some digits are in both splits or twice in one: use random_split, or look at the indices")
 

@@ -121,7 +121,7 @@ def test_an_epoch_returns_the_mean_loss_as_a_number(digits):
         "the loss returned is a tensor with its record for backward(): loss.item() is the number")
     assert float(loss) == pytest.approx(expected, abs=1e-3), (
         f"train_one_epoch returns {loss:.3f}, the mean loss is {expected:.3f}: add up the losses "
-        "of all batches, and divide by their number (if it is nll_loss: here cross_entropy)")
+        "of all batches, and divide by their number. Is cross_entropy given the plain logits?")
 
 
 # ---- reading without learning --------------------------------------------------------------------
