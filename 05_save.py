@@ -302,7 +302,7 @@ class Sheet:
             self.clear()
 
     def clear(self):
-        self.paper.paste("white", (0, 0, 800, 500))
+        self.paper.paste("white", (0, 0, *self.paper.size))
         self.show("Write a number here, or several rows, and close the window in the end")
 
     def show(self, text):

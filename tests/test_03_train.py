@@ -68,26 +68,39 @@ def scaled(numbers):
 
 
 # ---- the loop ------------------------------------------------------------------------------------
-def test_each_batch_makes_an_update_with_gradients_of_its_own(digits):
-    network = nn.Linear(784, 10)
-    together = deepcopy(network)
-    apart = deepcopy(network)
+def test_an_epoch_changes_every_weight(digits):
+    network = common.first_network()
+    before = deepcopy(network)
+    train(network, digits)
+    for (name, weights), old in zip(network.named_parameters(), before.parameters()):
+        assert not torch.equal(weights, old), (
+            f"{name} did not change: are backward() and step() called, no zero_grad() between, and "
+            "is every layer used?")
+
+
+def test_gradients_do_not_pile_up_from_batch_to_batch(digits):
+    together = nn.Linear(784, 10)
+    apart = deepcopy(together)
     train(together, digits)
-    assert not torch.equal(together.weight, network.weight), (
-        "an epoch changes no weight: are backward() and optimizer.step() called, and no "
-        "zero_grad() between them?")
     train(apart, [part[:32] for part in digits])
     apart.zero_grad()
     train(apart, [part[32:] for part in digits])
     assert torch.allclose(together.weight, apart.weight, atol=1e-5), (
-        "two batches in one epoch give other weights than the same two in two epochs: call "
-        "optimizer.zero_grad(), backward() and optimizer.step() for every batch, or the gradients "
-        "pile up; and return after the last one")
+        "two batches in one epoch give other weights than the same two one after the other: the "
+        "gradients of the first are still there in the second. Call optimizer.zero_grad() and "
+        "optimizer.step() for every batch.")
 
 
-def test_an_epoch_shows_each_batch_in_training_mode(digits):
+def test_an_epoch_makes_one_update_for_each_batch_in_training_mode(digits):
     norm = nn.BatchNorm1d(784)  # counts the batches that it sees in training mode
-    train(nn.Sequential(norm, nn.Linear(784, 10)).eval(), digits, batch_size=8)
+    network = nn.Sequential(norm, nn.Linear(784, 10)).eval()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    updates = []
+    optimizer.register_step_post_hook(lambda *_: updates.append(1))
+    common.train_one_epoch(network, DataLoader(TensorDataset(*digits), 8), optimizer)
+    assert len(updates) == 8, (
+        f"for 8 batches train_one_epoch called optimizer.step() {len(updates)} times: once for "
+        "each, of the optimizer that it gets, and no return before the last")
     assert norm.num_batches_tracked == 8, (
         f"train_one_epoch shows {norm.num_batches_tracked} of 8 batches in training mode: call "
         "network.train() before the loop, since evaluation has switched dropout off")
@@ -117,6 +130,7 @@ def test_an_epoch_returns_the_mean_loss_as_a_number(digits):
     network = nn.Linear(784, 10)
     loss = train(network, digits, batch_size=2, rate=0.0)
     expected = cross_entropy(network(images), labels).item()
+    assert loss is not None, "train_one_epoch returns nothing: put a return after the loop"
     assert not getattr(loss, "requires_grad", False), (
         "the loss returned is a tensor with its record for backward(): loss.item() is the number")
     assert float(loss) == pytest.approx(expected, abs=1e-3), (
@@ -182,7 +196,7 @@ def test_the_script_trains_the_same_network_whatever_the_test_digits(
     check_equal(network, other_course, "first_network.pt", sample_test)
 
 
-def test_the_validation_accuracy_is_true(first, step3, validation_digits):
+def test_the_validation_accuracy_is_true(first, step3, validation_digits, sample_test):
     network, facts = first
     said = float(facts["validation_accuracy"])
     true = accuracy(network, *validation_digits)
@@ -190,6 +204,10 @@ def test_the_validation_accuracy_is_true(first, step3, validation_digits):
         f"step 3 says that {said:.2%} of the validation digits are read right, but it is "
         f"{true:.2%}. Does step 3 evaluate with the validation loader, and is the split seeded, so "
         "that every script has the same one?")
+    share = accuracy(network, *sample_test)
+    assert said < share + 0.05, (
+        f"{said:.1%} of the validation digits are read right, but {share:.1%} of the test digits: "
+        "are the former learned from?")
     assert not networks_with_validation_digits(step3), (
         "a network learned from validation digits, or from all digits of the training set: then "
         "its validation accuracy does not say how it reads digits that it has never met")
