@@ -39,7 +39,7 @@ for row in raw:
 # 1. Divide by 255: a network computes with decimals. These lie between 0.0 and 1.0.
 # 2. Normalize: subtract the mean of all pixels and divide by their standard deviation, which says
 #    how far they typically are from the mean. The results lie around 0, some negative, some
-#    positive. A network learns most easily from such inputs; step 2 says why.
+#    positive; step 2 says what that is good for.
 row, column = 9, 9
 pixel = raw[row, column]
 decimal = pixel / 255

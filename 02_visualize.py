@@ -46,9 +46,8 @@ common.save_figure(figure, "02_digits.png")
 #
 # - To decimals: a network multiplies and adds, and the results are hardly ever whole numbers. (The
 #   255 is a habit: MEAN and STD are given on a scale from 0 to 1.)
-# - Normalize: the network begins with sums of all 784, each times a small random number. With
-#   inputs around 0 the sums are neither all alike nor huge. With other inputs a network learns,
-#   too, but more slowly at first.
+# - Normalize: with inputs around 0 a network learns faster at first. The first exercise below
+#   shows how much.
 # - Flatten: our first network takes one row of numbers for each digit. The strip in the middle
 #   shows the price: which pixels stood above each other can no longer be seen. Step 4 has a remedy.
 training_set = common.raw_digits(train=True)

@@ -63,7 +63,7 @@ print(f"The loss by hand:       {-probabilities[label].log():.4f}")
 print(f"... with cross_entropy: {cross_entropy(logits, label):.4f}")
 
 # The same for many digits at once. Accuracy is the share of them that are read right; before
-# training it is about that of guessing.
+# training it is no better than that of guessing.
 logits = network(images)  # (1000, 784) -> (1000, 10)
 guesses = logits.argmax(dim=1)  # in each row, the place of the highest of the ten: (1000,)
 accuracy = (guesses == labels).float().mean()  # True counts as 1, False as 0
@@ -92,7 +92,7 @@ print(f"One weight: {weights[place]:.5f}, its gradient: {gradient:.5f}")
 print(f"The gradient as measured: {change / 0.001:.5f}")
 
 # The update: each weight moves against its gradient, by 0.1 times as much. 0.1 is the learning
-# rate. LEARNING_RATE is smaller: it is for AdamW, below, which moves all weights about as far.
+# rate.
 with torch.no_grad():
     for some_weights in network.parameters():
         some_weights -= 0.1 * some_weights.grad  # changes the weights of the network themselves
@@ -170,7 +170,7 @@ common.save_figure(figure, "03_first_layer.png")
 
 # %% A file for step 4
 common.save_network("first_network.pt", "first", network, validation_accuracy=accuracy)
-print(f"Validation accuracy {accuracy:.2%} in {EPOCHS} epochs. Next: python 04_evaluate.py")
+print(f"Validation accuracy {accuracy:.2%} at the end. Next: python 04_evaluate.py")
 
 # Try this: LEARNING_RATE = 0.1, then 0.00005. How do the curves show that it is too large or small?
 # Try this: torch.optim.SGD without weight_decay instead of AdamW, and LEARNING_RATE = 0.1.

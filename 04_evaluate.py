@@ -77,7 +77,9 @@ print(f"Ten ones, once more:            {dropout(ones).tolist()}")
 # a tenth of that evenly to all ten digits, so that the network does not become surer and surer.
 percent = [1] * 10  # a tenth of 10 % for each digit
 percent[labels[0]] += 90
-print(f"\nSmoothing asks for, in percent: {percent}\n")
+wanted = torch.tensor(percent) / 100
+print(f"\nSmoothing asks for, in percent: {percent}")
+print(f"The loss is then never lower than {-(wanted * wanted.log()).sum():.2f}.\n")
 
 # %% Augmentation: more digits, made of the same digits
 # A slanted 2 is a 2, and so is one that is smaller, or written further to the left. Nobody has told
@@ -139,7 +141,7 @@ def train(digits, name, learning_rate=0.01, smoothing=0.0, augment=None, epochs=
 # validation digits: your handwriting, in step 5, will be less tidy than MNIST's, and the tidy ones
 # hardly tell the last candidates apart. (The very last has an advantage: it learned from such.)
 CANDIDATES = {
-    "the first network": {"name": "first"},
+    "like the first network": {"name": "first"},
     "  learning rate 0.001": {"name": "first", "learning_rate": 0.001},
     "  512 and 256 wide": {"name": "first, wider"},
     "  dropout of 20 %": {"name": "first, with dropout"},
@@ -147,7 +149,7 @@ CANDIDATES = {
     "  label smoothing": {"name": "convolutional", "smoothing": 0.1},
     "  ... and augmentation": {"name": "convolutional", "smoothing": 0.1, "augment": augment},
 }
-print("candidate                   weights  seconds  validation accuracy")
+print("candidate                   weights  seconds  augmented digits")
 all_right = {}
 for candidate, settings in CANDIDATES.items():
     start = time.perf_counter()
@@ -157,7 +159,7 @@ for candidate, settings in CANDIDATES.items():
     right = logits.argmax(dim=1) == labels  # (5000,), True or False
     all_right[candidate] = right
     weights = sum(weights.numel() for weights in network.parameters())
-    print(f"{candidate:<25}{weights:10,}  {seconds:7.1f}  {right.float().mean():19.2%}")
+    print(f"{candidate:<25}{weights:10,}  {seconds:7.1f}  {right.float().mean():16.2%}")
 
 # Is the best one better, or only lucky? Only the digits count that one of two candidates reads and
 # the other does not. If both were equally good, each of these would be like the toss of a coin: 45
@@ -207,8 +209,7 @@ axis.set_yticks(classes, common.CLASS_NAMES, size=8)
 common.save_figure(figure, "04_confusion_matrix.png")
 
 # %% The mistakes that it was most sure of
-# Would you have read them right? With some of them it is the label that is doubtful. (91 % is no
-# doubt: label smoothing asks for no more.)
+# Would you have read them right? With some of them it is the label that is doubtful.
 confidence = logits.softmax(dim=1).amax(dim=1)  # the highest of ten probabilities: (10000,)
 mistakes = wrong.nonzero().flatten()  # the places of the digits that were read wrong
 order = confidence[mistakes].argsort(descending=True)

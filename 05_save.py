@@ -22,12 +22,11 @@ import common
 
 PICTURES = sys.argv[1:]
 if "ipykernel" in sys.modules:
-    PICTURES = []  # in a notebook, write the names of your files into this list
+    PICTURES = []  # in a notebook or Spyder, write the names of your files into this list
 SIZE = 800  # pixels: larger pictures are reduced to it. More finds smaller digits, and takes longer
 INK = 90  # a pixel is ink if it is as dark as this, where the clear ink of its picture is 255. A
 # lower limit finds fainter strokes, and the lines of ruled paper, too
-SURE = 0.7  # a digit that is less sure is called doubtful. Of digits kept aside in a trial, 2 % of
-# the right answers were below it, and 8 of the 10 wrong ones
+SURE = 0.7  # where the highest of the ten probabilities is lower, the second best digit is named
 
 # %% A file by hand
 # What training has changed are numbers: the weights (step 4 said how many), and the averages that
@@ -42,28 +41,25 @@ torch.save(weights, file)
 print(f"The file has {file.stat().st_size:,} bytes: 4 for each number, and some for the names.\n")
 
 # A new network of the same kind has random weights. Then it gets those of the file.
-_, validation_loader = common.training_loaders()
 network = common.NETWORKS[facts["network"]]().to(common.DEVICE)
-_, before = common.evaluate(network, validation_loader)
+_, before = common.evaluate(network, common.test_loader())
 network.load_state_dict(torch.load(file, map_location=common.DEVICE, weights_only=True))
-_, after = common.evaluate(network, validation_loader)
-_, expected = common.evaluate(tuned, validation_loader)
-print(f"Of the validation digits a new network reads {before:.2%}, with the weights of the file")
-print(f"{after:.2%}. The network that was saved reads {expected:.2%}.\n")
+_, accuracy = common.evaluate(network, common.test_loader())  # nothing is chosen by it
+print(f"Of the test digits a new network reads {before:.2%}, with the weights of the file")
+print(f"{accuracy:.2%}: the number that step 4 printed for the network that was saved.\n")
 
 # %% ... and with common.save_network and common.load_network
 # What is not in the file is the network's code: which layers there are. So the network's name in
 # common.NETWORKS goes in, too. You may add facts: numbers, texts, tensors, and lists or
 # dictionaries of them. With weights_only=True these are all that is accepted when a file is loaded:
 # a file of a stranger cannot run code on your machine.
-_, accuracy = common.evaluate(tuned, common.test_loader())  # nothing is chosen by it
 common.save_network("digits.pt", facts["network"], tuned, test_accuracy=accuracy)
 network, facts = common.load_network("digits.pt", "05_save.py")
 print(f"The file says that the network reads {facts['test_accuracy']:.2%} of the test digits.")
 print("""
 Another program in this folder uses the file like this:
     network, facts = common.load_network("digits.pt", "05_save.py")
-    pixels = common.transform(picture).unsqueeze(0)  # a PIL picture, 28 x 28, light on dark
+    pixels = common.transform(picture).unsqueeze(0)  # a grey PIL picture, 28 x 28, light on dark
     logits = network(pixels.to(common.DEVICE))
     digit = logits.argmax().item()
 
@@ -132,7 +128,7 @@ def compare_with_paper(gray):
     around = gray.filter(BoxBlur(min(gray.size) // 8))
     paper = pil_to_tensor(around)[0] / 255
     darker = paper - pil_to_tensor(gray)[0] / 255
-    if darker.pow(3).sum() < 0:  # the pixels that differ most, which are ink, are lighter
+    if darker.pow(3).sum() < 0:  # a cube keeps its sign; by far the largest ones are those of ink
         darker = -darker
         paper = 1 - paper
     return darker / (paper + 0.08)  # the same for ink in the shade and in the light
@@ -229,12 +225,14 @@ def find_rows(digits):
 
 # %% From digits to their reading
 def describe(row):
-    """What a row of digits says, and how sure the network is where it is least sure"""
-    sure, best = read(list(map(as_mnist, row))).max(dim=1)
-    reading = "".join(np.take(common.CLASS_NAMES, best))
-    if sure.min() < SURE:
-        return f"{reading}  (not sure of digit {sure.argmin() + 1}: {sure.min():.0%})"
-    return f"{reading}  (at least {sure.min():.0%} sure)"
+    """What a row of digits says, and between which two the network hesitates, if it does"""
+    probabilities, best = read(list(map(as_mnist, row))).topk(2)  # the two highest: (digits, 2)
+    names = np.take(common.CLASS_NAMES, best)  # (digits, 2)
+    reading = "".join(names[:, 0])
+    unsure = probabilities[:, 0].argmin()  # the digit that it is least sure of
+    if probabilities[unsure, 0] < SURE:
+        reading += f"  (not sure of digit {unsure + 1}: {' or '.join(names[unsure])}?)"
+    return reading
 
 
 def draw_boxes(picture, digits, names):
@@ -270,6 +268,8 @@ def read_picture(picture):
     """Its ink, its rows of digits, and what each row says"""
     ink = find_ink(picture)
     rows = find_rows(find_digits(ink))
+    if not rows:
+        raise ValueError("there is no digit in it")
     return ink, rows, list(map(describe, rows))
 
 
@@ -277,6 +277,10 @@ class Sheet:
     """A sheet of paper in a window; what stands on it is read after each stroke, and shown above"""
 
     def __init__(self):
+        def press(event):
+            if event.key == "c" or getattr(event, "button", 0) == 3:  # right; keys have none
+                self.clear()
+
         plt.figure(figsize=(9, 6.6))
         self.axis = plt.axes((0.02, 0.06, 0.96, 0.8))  # left, bottom, width, height
         self.axis.set(xticks=[], yticks=[], xlabel="right button, or the key c: a new sheet")
@@ -284,8 +288,8 @@ class Sheet:
         self.image = self.axis.imshow(self.paper)
         ink = {"color": "black", "linewidth": 9}
         self.pen = LassoSelector(self.axis, self.write, props=ink, button=1)  # the left one
-        plt.connect("button_press_event", self.press)
-        plt.connect("key_press_event", self.press)
+        plt.connect("button_press_event", press)
+        plt.connect("key_press_event", press)
         self.clear()
 
     def write(self, stroke):
@@ -296,10 +300,6 @@ class Sheet:
             draw.circle(point, 6, "black")  # rounds the ends and the bends
         *_, lines = read_picture(self.paper)
         self.show("\n".join(lines))
-
-    def press(self, event):
-        if event.key == "c" or getattr(event, "button", 0) == 3:  # the right one; keys have none
-            self.clear()
 
     def clear(self):
         self.paper.paste("white", (0, 0, *self.paper.size))
@@ -322,7 +322,6 @@ def write_picture():
 
 
 # %% Read the pictures
-# "91 % sure" is no doubt: label smoothing asked the network for no more (step 4).
 shown = []
 failed = False
 for path in PICTURES:
@@ -330,7 +329,7 @@ for path in PICTURES:
     try:
         picture = write_picture() if path == "draw" else open_picture(path)
         ink, rows, lines = read_picture(picture)
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of files, and find_ink
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         print(f"{name}: not read, {error}")
         failed = True
         continue

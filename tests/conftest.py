@@ -72,14 +72,17 @@ def explain(error):
     return f"{type(error).__name__}: {said}{place}"
 
 
+# All runs on the CPU, also on a machine with a GPU.
+for gpu in [torch.accelerator, torch.cuda, torch.backends.mps]:
+    gpu.is_available = cache(lambda: False)  # cached as the original, which torchvision unwraps
+torch.accelerator.current_accelerator = lambda **_: None
 sys.path.insert(0, str(ROOT))
-try:  # after the choice of the digits
+try:  # after the choice of the digits and of the CPU
     import common
 except Exception as error:
     sys.exit(f"common.py cannot be imported: {explain(error)}")
 
 matplotlib.use("Agg")  # draws into files, and opens no window
-common.DEVICE = "cpu"  # where the networks of the tests are, also on a machine with a GPU
 torch.set_num_threads(1)  # small tests gain nothing from more, and wait for each other then
 
 
