@@ -74,12 +74,16 @@ print(f"Ten ones, once more:            {dropout(ones).tolist()}")
 
 # %% Label smoothing: not quite so sure
 # The loss of step 3 asks for a probability of 100 % for the right digit. Smoothing of 0.1 deals out
-# a tenth of that evenly to all ten digits, so that the network does not become surer and surer.
+# a tenth of that evenly to all ten digits, so that the network does not become surer and surer. A
+# loss of 0 is no longer possible: even the probabilities that are asked for have one, which is each
+# of them times minus its logarithm, added up.
 percent = [1] * 10  # a tenth of 10 % for each digit
 percent[labels[0]] += 90
 wanted = torch.tensor(percent) / 100
-print(f"\nSmoothing asks for, in percent: {percent}")
-print(f"The loss is then never lower than {-(wanted * wanted.log()).sum():.2f}.\n")
+print(
+    f"\nSmoothing asks for, in percent: {percent}\n"
+    f"The lowest possible loss is then: {-(wanted * wanted.log()).sum():.2f}\n"
+)
 
 # %% Augmentation: more digits, made of the same digits
 # A slanted 2 is a 2, and so is one that is smaller, or written further to the left. Nobody has told

@@ -111,8 +111,6 @@ common.save_figure(figure, "05_one_digit.png")
 def open_picture(path):
     """The picture in a file, upright, in colours, at most SIZE pixels high and wide"""
     picture = ImageOps.exif_transpose(Image.open(path))  # phones note how they were held
-    if picture.mode.startswith("I"):  # 16 bits a pixel, of which 8 are enough
-        picture = picture.point(lambda level: level / 256)
     picture = picture.convert("RGBA")
     picture.thumbnail((SIZE, SIZE))
     paper = Image.new("RGBA", picture.size, "silver")  # to be seen where it is transparent
@@ -298,7 +296,10 @@ class Sheet:
         draw.line(stroke, "black", width=12)
         for point in stroke:
             draw.circle(point, 6, "black")  # rounds the ends and the bends
-        *_, lines = read_picture(self.paper)
+        try:
+            *_, lines = read_picture(self.paper)
+        except ValueError as error:  # ink, but no digit
+            lines = [str(error)]
         self.show("\n".join(lines))
 
     def clear(self):

@@ -39,7 +39,8 @@ HELP = {  # what the libraries say to beginners' mistakes, and what it means her
     r"Sum of input lengths .*": "random_split takes shares, too: [11 / 12, 1 / 12]",
     r"shape '.*' is invalid .*": r"\g<0>: is it one digit, or a batch of them?",
     r"'numpy.ndarray' object has no .*": "a tensor is asked for, not a numpy array",
-    r"'list' object has no .*": "a list is no network: nn.Sequential makes one of its layers",
+    r"'list' object has no attribute '(?!dataset).*": (
+        "a list is no network: nn.Sequential makes one of its layers"),
     r".*expected input.* to have (\d+) channels, but got (\d+).*": (
         r"a convolution gets \2 pictures, but was made for \1: those of the convolution before"),
     r"running_mean should contain (\d+) elements not (\d+)": (
@@ -48,7 +49,8 @@ HELP = {  # what the libraries say to beginners' mistakes, and what it means her
         r"\g<0>: one convolution or pooling too many, or a window too large"),
     r".*(CUDA|device string).*": "a seed goes into torch.Generator().manual_seed(SEED)",
     r"float\(\) argument .* not 'list'": "a number is asked for, the mean of the list",
-    r"'\w+' object is not subscriptable": r"\g<0>: the scripts take networks as nn.Sequential",
+    r"'(?!None)\w+' object is not subscriptable": (
+        r"\g<0>: the scripts take networks as nn.Sequential"),
     r"optimizer got an empty .*": "the network has no weights: build its layers once, not anew",
     r"'NoneType' object has no attribute 'step'": "schedule is None where there is none",
     r".*(unpack|NoneType).*": r"\g<0>. Does the function return what its docstring says?",
@@ -60,7 +62,8 @@ def explain(error):
     frames = traceback.extract_tb(error.__traceback__)
     said = str(error).partition("\n")[0]
     ours = isinstance(error, AssertionError) and frames[-1].filename.startswith(str(ROOT / "tests"))
-    if ours or isinstance(error, NotImplementedError):
+    missing = "'common' has no attribute" in said
+    if ours or missing or isinstance(error, NotImplementedError):
         return said
     for pattern, meaning in HELP.items():
         said = re.sub(pattern, meaning, said)

@@ -129,7 +129,7 @@ def test_the_script_shows_sizes_shapes_and_constants(step1):
 
 
 NOWHERE = "http://127.0.0.1:9"  # an address where nothing answers
-OFFLINE = {"DIGITS_SAMPLE": "0", "http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": ""}
+OFFLINE = {"DIGITS_SAMPLE": "", "http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": ""}
 
 
 def test_a_user_without_internet_gets_the_sample_and_a_line_that_says_so(tmp_path, step1):

@@ -26,11 +26,6 @@ def digits(sample_test):
     return [part[:960:15] for part in sample_test]  # 64, of all classes
 
 
-def has(option):
-    """Whether train_one_epoch takes it: schedule, smoothing and augment are optional"""
-    return option in signature(common.train_one_epoch).parameters
-
-
 def train(network, digits, batch_size=32, rate=0.1, **options):
     """Train with the loop that is tested, and return the loss that it says"""
     loader = DataLoader(TensorDataset(*digits), batch_size)
@@ -113,7 +108,7 @@ def test_an_epoch_makes_one_update_for_each_batch_in_training_mode(digits):
 def test_an_epoch_moves_the_schedule_once_for_each_batch(digits):
     steps = []
     schedule = SimpleNamespace(step=lambda: steps.append(1))
-    if has("schedule"):
+    if "schedule" in signature(common.train_one_epoch).parameters:
         train(nn.Linear(784, 10), digits, batch_size=8, schedule=schedule)
         assert len(steps) == 8, (
             f"for 8 batches train_one_epoch called schedule.step() {len(steps)} times: call it "
@@ -124,7 +119,7 @@ def test_an_epoch_moves_the_schedule_once_for_each_batch(digits):
 def test_an_epoch_uses_smoothing_and_augment(name, value, digits):
     network = nn.Linear(784, 10)
     usual = train(network, digits, rate=0.0)  # which changes nothing
-    if has(name):
+    if name in signature(common.train_one_epoch).parameters:
         other = train(network, digits, rate=0.0, **{name: value})
         assert usual != other, f"train_one_epoch does not use {name}"
 

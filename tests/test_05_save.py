@@ -88,8 +88,7 @@ def page(known):
 
 TURNED = Image.Exif()
 TURNED[0x0112] = 6  # "turn by 90 degrees to the right for viewing", as phones write
-ROW, COLUMN = numpy.indices((500, 1250))
-LINES = (ROW % 40 // 2 == 10) | (COLUMN % 40 // 2 == 10)  # of squared paper, two pixels wide
+ROW, _ = numpy.indices((500, 1250))
 GAPS = ROW % 250 // 5 == 23  # through each row, as of a pen that gave no ink for a moment
 
 PAGES = {  # what is done to the page; the name says what has to be minded
@@ -103,14 +102,7 @@ PAGES = {  # what is done to the page; the name says what has to be minded
     "cut off where the digits end.png": (
         lambda paper: Image.fromarray(paper).crop(Image.fromarray(paper < 128).getbbox())),
     "turned by its EXIF entry.jpg": numpy.rot90,
-    "of 16 bits, up to 65,535.png": lambda paper: paper.astype("uint16") * 257,
-    "slanted, neighbour by neighbour.png": (
-        lambda paper: Image.fromarray(paper).rotate(8, expand=True, fillcolor=255)),
     "with broken strokes.png": lambda paper: numpy.where(GAPS, 255, paper),
-    "on squared paper with faint lines.png": (
-        lambda paper: (numpy.where(LINES, 0.76, 1) * paper).astype("uint8")),
-    "in pencil, half of it in a shadow as dark.png": (
-        lambda paper: (numpy.where(COLUMN < 600, 1, 0.59) * (128 + paper // 2)).astype("uint8")),
 }
 
 
@@ -123,12 +115,16 @@ def reading(course, known, tmp_path_factory):
     for name, disguise in PAGES.items():
         pictures[name] = disguise(paper)
     pictures["white.png"] = numpy.full_like(paper, 255)
+    speck = paper[:60, :60].copy()  # its white corner
+    speck[:, 20] = 0  # a line from rim to rim, which is no digit
+    speck[27:29, 40:42] = [[191, 143], [192, 173]]
+    pictures["line and speck.png"] = speck
     for name, picture in pictures.items():
         exif = TURNED if "EXIF" in name else b""
         Image.fromarray(numpy.asarray(picture)).save(folder / name, exif=exif)
     (folder / "text.jpg").write_text("text")
-    names = ["missing.png", "text.jpg", *pictures]
-    return run_step(course, "05_save.py", "draw", *[str(folder / name) for name in names])
+    files = [str(folder / name) for name in ["missing.png", "text.jpg", *pictures]]
+    return run_step(course, "05_save.py", "draw", *files)
 
 
 def test_as_mnist_makes_28_x_28_and_keeps_the_proportions(step5):
@@ -157,9 +153,9 @@ def test_pages_of_all_kinds_are_read_row_by_row(known, reading):
         right = sum(map(str.__eq__, labels, "".join(rows)))
         if list(map(len, rows)) != [5, 5] or right < 9:
             misread.append(f"{name}: {said}")
-    assert len(misread) <= 2, (
+    assert len(misread) <= 1, (
         f"of {len(PAGES)} pages with the rows {labels[:5]} and {labels[5:]}, {len(misread)} are "
-        f"misread, 2 may be: {misread[:3]} ([]: the script must go on after a file that is none)")
+        f"misread, 1 may be: {misread[:3]} ([]: the script must go on after a file that is none)")
 
 
 def test_a_digit_of_mnist_is_read_as_it_is(known, reading):
@@ -171,7 +167,7 @@ def test_a_digit_of_mnist_is_read_as_it_is(known, reading):
 
 
 def test_what_cannot_be_read_gets_a_line_and_exit_code_1(reading):
-    for name in ["missing.png", "text.jpg", "white.png"]:
+    for name in ["missing.png", "text.jpg", "white.png", "line and speck.png"]:
         lines = [line for line in reading.printed.splitlines() if name in line]
         assert len(lines) == 1 and not re.search(rf"{name}:? +\d+\b", lines[0]), (
             f"{name} must get one line with a reason and without digits, and the other pictures "
