@@ -91,8 +91,7 @@ with torch.no_grad():  # this calculation is not to be recorded for backward()
 print(f"One weight: {weights[place]:.5f}, its gradient: {gradient:.5f}")
 print(f"The gradient as measured: {change / 0.001:.5f}")
 
-# The update: each weight moves against its gradient, by 0.1 times as much. 0.1 is the learning
-# rate.
+# The update: each weight moves against its gradient, by 0.1 times as much (the learning rate).
 with torch.no_grad():
     for some_weights in network.parameters():
         some_weights -= 0.1 * some_weights.grad  # changes the weights of the network themselves

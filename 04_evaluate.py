@@ -74,9 +74,9 @@ print(f"Ten ones, once more:            {dropout(ones).tolist()}")
 
 # %% Label smoothing: not quite so sure
 # The loss of step 3 asks for a probability of 100 % for the right digit. Smoothing of 0.1 deals out
-# a tenth of that evenly to all ten digits, so that the network does not become surer and surer. A
-# loss of 0 is no longer possible: even the probabilities that are asked for have one, which is each
-# of them times minus its logarithm, added up.
+# a tenth of that evenly to all ten digits, so that the network does not become surer and surer. The
+# loss is a sum over all ten then: the probability that is asked for, times minus the logarithm of
+# the one that the network gives. It is lowest where both are equal, and even there not 0.
 percent = [1] * 10  # a tenth of 10 % for each digit
 percent[labels[0]] += 90
 wanted = torch.tensor(percent) / 100
