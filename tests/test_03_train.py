@@ -7,7 +7,7 @@ import common
 import pytest
 import torch
 from conftest import accuracy, check_drawn, check_equal, check_plain_logits, load
-from conftest import networks_with_validation_digits
+from conftest import networks_with_validation_digits, optional
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
@@ -139,12 +139,11 @@ def test_an_epoch_returns_the_mean_loss_as_a_number(digits):
 
 # ---- reading without learning --------------------------------------------------------------------
 def test_predict_gives_the_logits_and_labels_of_all_digits():
-    if hasattr(common, "predict"):
-        logits, labels = common.predict(IDENTITY, TEN)
-        assert torch.is_tensor(logits) and torch.equal(logits, IMAGES), (
-            "predict must return what the network makes of all batches, one after the other, as "
-            "one tensor: no list, no guesses, no probabilities")
-        assert torch.equal(labels, LABELS), "predict must return the labels of all batches, too"
+    logits, labels = optional(vars(common), "predict")(IDENTITY, TEN)
+    assert torch.is_tensor(logits) and torch.equal(logits, IMAGES), (
+        "predict must return what the network makes of all batches, one after the other, as one "
+        "tensor: no list, no guesses, no probabilities")
+    assert torch.equal(labels, LABELS), "predict must return the labels of all batches, too"
 
 
 def test_evaluation_switches_dropout_batch_norm_and_gradients_off():

@@ -6,7 +6,7 @@ import common
 import pytest
 import torch
 from conftest import accuracy, check_drawn, check_equal, check_plain_logits, find, gather, load
-from conftest import networks_with_validation_digits, raw, run_step
+from conftest import networks_with_validation_digits, optional, raw, run_step
 
 PASS = 0.90  # of the test digits; the course's pass mark
 
@@ -27,9 +27,8 @@ def test_the_first_network_reaches_the_threshold():
 
 def test_a_convolutional_network_gives_ten_plain_logits_for_each_digit(sample_test):
     images, _ = sample_test
-    if hasattr(common, "convolutional_network"):
-        network = common.convolutional_network()
-        check_plain_logits("convolutional_network", network, images[:64])
+    network = optional(vars(common), "convolutional_network")()
+    check_plain_logits("convolutional_network", network, images[:64])
 
 
 def split_at_the_test(step):
