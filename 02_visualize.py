@@ -46,8 +46,8 @@ common.save_figure(figure, "02_digits.png")
 #
 # - To decimals: a network multiplies and adds, and the results are hardly ever whole numbers. (The
 #   255 is a habit: MEAN and STD are given on a scale from 0 to 1.)
-# - Normalize: with inputs around 0 a network learns faster at first. The first exercise below
-#   shows how much.
+# - Normalize: with inputs around 0 a network learns a little faster at first. The first exercise
+#   below shows how much.
 # - Flatten: our first network takes one row of numbers for each digit. The strip in the middle
 #   shows the price: which pixels stood above each other can no longer be seen. Step 4 has a remedy.
 training_set = common.raw_digits(train=True)
@@ -113,7 +113,8 @@ share = (guesses == right_answers).float().mean()
 print(f"\nRead as the nearest average: {share:.1%} of the validation digits are right")
 
 # Try this: leave v2.Normalize out of `transform` in common.py. What becomes of the right histogram,
-# and, in step 3, of the loss after the first epoch? (The inverse does not fit then. Undo it after.)
+# and, in step 3, of the training loss of the first epoch? (Put it back afterwards: the inverse does
+# not fit without it.)
 # Try this: draw only the fives, with common.draw_digits(pictures[labels == 5], ["5"] * 128, 8)
 # and common.save_figure as above. Would you have read all of them right?
 # Write it yourself: common.inverse_transform. The script has shown it for one pixel.

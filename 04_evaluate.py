@@ -93,7 +93,7 @@ move = v2.RandomAffine(
     degrees=6,  # turn it by up to 6 degrees to the left or right
     shear=6,  # slant it by up to 6 degrees
     scale=(0.9, 1.1),  # make it up to 10 % smaller or larger
-    translate=(0.06, 0.06),  # move it by up to 6 % of 28 pixels
+    translate=(0.06, 0.06),  # move it by up to 2 pixels, which are 6 % of 28
     interpolation=v2.InterpolationMode.BILINEAR,  # smooth edges
     fill=-common.MEAN / common.STD,  # paper, what 0 becomes in step 1, for empty corners
 )
@@ -231,7 +231,7 @@ if titles:  # a network that makes no mistakes has no such figure
 # %% What eight windows of the tuned network make of one digit
 # As in step 3, grey is 0, black large, white far below 0. So black is where a window finds what it
 # looks for: a stroke that rises, one that lies flat, an edge.
-if settings["name"] == "convolutional":  # the others have no windows
+if settings["name"] == "convolutional":  # the others of the table have no windows
     convolution = tuned[1]  # the layer after nn.Unflatten
     windows = convolution.weight[:8, 0].detach().cpu()  # (8, 5, 5)
     windows = windows / windows.abs().max()  # from -1 to 1

@@ -69,8 +69,8 @@ To read your own handwriting: python 05_save.py draw
 
 # %% One digit on its way into the network
 # In MNIST's files ink is light, 255, and paper dark, 0. Each digit is 20 pixels high or wide, and
-# the middle of its ink is that of the 28 x 28 pixels. A photo is nothing of the kind. Most cases of
-# "99 % on the test set, but it gets my own digit wrong" come from that.
+# the middle of its ink is nearly that of the 28 x 28 pixels. A photo is nothing of the kind. Most
+# cases of "99 % on the test set, but it gets my own digit wrong" come from that.
 def as_mnist(ink):
     """One digit as MNIST has them, 28 x 28, made of a picture of its ink, light on 0, of any size
 

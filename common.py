@@ -178,7 +178,7 @@ def evaluate(network, loader):
     return loss.item(), right.float().mean().item()
 
 
-# ---- Step 4: the convolutional network, and relatives of both ------------------------------------
+# ---- Step 4: the convolutional network, and relatives of the first -------------------------------
 def convolutional_network():
     """Four convolutions make 16, 32, 64 and 128 pictures of a digit, smaller and smaller ones
 

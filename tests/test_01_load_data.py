@@ -23,7 +23,7 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation():
     share = len(validation) / size
     assert len(both) == size and 0.04 < share < 0.25, (
         f"training and validation have {len(both)} digits together, {share:.0%} for validation; "
-        f"it must be the {size} of the training set, 1 of 12 for validation. Look at "
+        f"it must be the {size} of the training set, about 1 of 12 for validation. Look at "
         "training_loaders: are the two exchanged, are some in both, or is there a drop_last or "
         "train=False?")
     foreign = (both < 0) | (both >= size)
