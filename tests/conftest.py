@@ -133,17 +133,14 @@ def find(pictures):
 
 @cache
 def training_and_validation():
-    training_loader, validation_loader = common.training_loaders()
-    return {"training": training_loader, "validation": validation_loader}
+    return dict(zip(["training", "validation"], common.training_loaders()))
 
 
 @cache
 def split(name):
     """A split's images and labels, and which raw digits they are"""
-    if name == "test":
-        images, labels = gather(common.test_loader())
-    else:
-        images, labels = gather(training_and_validation()[name])
+    loader = common.test_loader() if name == "test" else training_and_validation()[name]
+    images, labels = gather(loader)
     return images, labels, find(images)
 
 

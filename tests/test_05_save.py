@@ -96,7 +96,8 @@ PAGES = {  # what is done to the page; the name says what has to be minded
     "light on dark, as MNIST.png": numpy.invert,
     "far off the centre.png": (
         lambda paper: numpy.pad(paper, ((300, 20), (0, 500)), constant_values=255)),
-    "on transparent paper.png": lambda paper: numpy.dstack([paper // 9, 255 - paper]),
+    "dark red on transparent paper.png": (
+        lambda paper: numpy.dstack([paper // 9 + 90, paper // 9, paper // 9, 255 - paper])),
     "cut off where the digits end.png": (
         lambda paper: Image.fromarray(paper).crop(Image.fromarray(paper < 128).getbbox())),
     "turned by its EXIF entry.jpg": numpy.rot90,
