@@ -77,11 +77,11 @@ print(f"Ten ones, once more:            {dropout(ones).tolist()}")
 # a tenth of that evenly to all ten digits, so that the network does not become surer and surer. The
 # loss is a sum over all ten then: the probability that is asked for, times minus the logarithm of
 # the one that the network gives. It is lowest where both are equal, and even there not 0.
-percent = [1] * 10  # a tenth of 10 % for each digit
+percent = torch.ones(10)  # a tenth of 10 % for each digit
 percent[labels[0]] += 90
-wanted = torch.tensor(percent) / 100
+wanted = percent / 100
 print(
-    f"\nSmoothing asks for, in percent: {percent}\n"
+    f"\nSmoothing asks for, in percent: {percent.int().tolist()}\n"
     f"The lowest possible loss is then: {-(wanted * wanted.log()).sum():.2f}\n"
 )
 

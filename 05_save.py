@@ -41,10 +41,11 @@ torch.save(weights, file)
 print(f"The file has {file.stat().st_size:,} bytes: 4 for each number, and some for the names.\n")
 
 # A new network of the same kind has random weights. Then it gets those of the file.
+test_loader = common.test_loader()
 network = common.NETWORKS[facts["network"]]().to(common.DEVICE)
-_, before = common.evaluate(network, common.test_loader())
+_, before = common.evaluate(network, test_loader)
 network.load_state_dict(torch.load(file, map_location=common.DEVICE, weights_only=True))
-_, accuracy = common.evaluate(network, common.test_loader())  # nothing is chosen by it
+_, accuracy = common.evaluate(network, test_loader)  # nothing is chosen by it
 print(f"Of the test digits a new network reads {before:.2%}, with the weights of the file")
 print(f"{accuracy:.2%}: the number that step 4 printed for the network that was saved.\n")
 
@@ -111,6 +112,8 @@ common.save_figure(figure, "05_one_digit.png")
 def open_picture(path):
     """The picture in a file, upright, in colours, at most SIZE pixels high and wide"""
     picture = ImageOps.exif_transpose(Image.open(path))  # phones note how they were held
+    if picture.mode.startswith("I"):  # 16 bits a pixel, of which 8 are enough
+        picture = picture.point(lambda level: level / 256)
     picture = picture.convert("RGBA")
     picture.thumbnail((SIZE, SIZE))
     paper = Image.new("RGBA", picture.size, "silver")  # to be seen where it is transparent

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import SAMPLE, accuracy, check_drawn, copy_course, load, optional, run, run_step
 from matplotlib.backend_bases import KeyEvent, MouseEvent
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 @pytest.fixture(scope="module")
@@ -88,20 +88,29 @@ def page(known):
 
 TURNED = Image.Exif()
 TURNED[0x0112] = 6  # "turn by 90 degrees to the right for viewing", as phones write
-ROW, _ = numpy.indices((500, 1250))
+ROW, COLUMN = numpy.indices((500, 1250))
+LINES = (ROW % 40 // 2 == 10) | (COLUMN % 40 // 2 == 10)  # of squared paper, two pixels wide
 GAPS = ROW % 250 // 5 == 23  # through each row, as of a pen that gave no ink for a moment
 
 PAGES = {  # what is done to the page; the name says what has to be minded
     "plain, of two sizes.png": lambda paper: paper,
     "light on dark, as MNIST.png": numpy.invert,
+    "in colours, not grey.png": (
+        lambda paper: ImageOps.colorize(Image.fromarray(paper), "darkred", "khaki")),
     "far off the centre.png": (
         lambda paper: numpy.pad(paper, ((300, 20), (0, 500)), constant_values=255)),
-    "dark red on transparent paper.png": (
-        lambda paper: numpy.dstack([paper // 9 + 90, paper // 9, paper // 9, 255 - paper])),
+    "on transparent paper.png": lambda paper: numpy.dstack([paper // 9, 255 - paper]),
     "cut off where the digits end.png": (
         lambda paper: Image.fromarray(paper).crop(Image.fromarray(paper < 128).getbbox())),
     "turned by its EXIF entry.jpg": numpy.rot90,
+    "of 16 bits, up to 65,535.png": lambda paper: paper.astype("uint16") * 257,
+    "slanted, neighbour by neighbour.png": (
+        lambda paper: Image.fromarray(paper).rotate(8, expand=True, fillcolor=255)),
     "with broken strokes.png": lambda paper: numpy.where(GAPS, 255, paper),
+    "on squared paper with faint lines.png": (
+        lambda paper: (numpy.where(LINES, 0.76, 1) * paper).astype("uint8")),
+    "in pencil, half of it in a shadow as dark.png": (
+        lambda paper: (numpy.where(COLUMN < 600, 1, 0.59) * (128 + paper // 2)).astype("uint8")),
 }
 
 
@@ -151,9 +160,9 @@ def test_pages_of_all_kinds_are_read_row_by_row(known, reading):
         right = sum(map(str.__eq__, labels, "".join(rows)))
         if list(map(len, rows)) != [5, 5] or right < 9:
             misread.append(f"{name}: {said}")
-    assert len(misread) <= 1, (
+    assert len(misread) <= 2, (
         f"of {len(PAGES)} pages with the rows {labels[:5]} and {labels[5:]}, {len(misread)} are "
-        f"misread, 1 may be: {misread[:3]} ([]: the script must go on after a file that is none)")
+        f"misread, 2 may be: {misread[:3]} ([]: the script must go on after a file that is none)")
 
 
 def test_a_digit_of_mnist_is_read_as_it_is(known, reading):
