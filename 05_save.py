@@ -46,6 +46,7 @@ network = common.NETWORKS[facts["network"]]().to(common.DEVICE)
 _, before = common.evaluate(network, test_loader)
 network.load_state_dict(torch.load(file, map_location=common.DEVICE, weights_only=True))
 _, accuracy = common.evaluate(network, test_loader)  # nothing is chosen by it
+file.unlink()  # it has done its work
 print(f"Of the test digits a new network reads {before:.2%}, with the weights of the file")
 print(f"{accuracy:.2%}: the number that step 4 printed for the network that was saved.\n")
 
@@ -274,55 +275,41 @@ def read_picture(picture):
     return ink, rows, list(map(describe, rows))
 
 
-class Sheet:
-    """A sheet of paper in a window; what stands on it is read after each stroke, and shown above"""
+def write_picture():
+    """What stands on a sheet in a window when it is closed; it is read after each stroke, too"""
+    paper = Image.new("RGB", (800, 500), "white")
+    plt.close("all")  # the figures of above: they are saved, and need no window
+    figure, axis = plt.subplots(figsize=(9, 6.6))
+    if not figure.canvas.required_interactive_framework:
+        raise ValueError("no window can be opened here; on Linux, try apt install python3-tk")
+    image = axis.imshow(paper)
+    axis.set(xticks=[], yticks=[], xlabel="right button, or the key c: a new sheet")
 
-    def __init__(self):
-        def press(event):
-            if event.key == "c" or getattr(event, "button", 0) == 3:  # right; keys have none
-                self.clear()
-
-        plt.figure(figsize=(9, 6.6))
-        self.axis = plt.axes((0.02, 0.06, 0.96, 0.8))  # left, bottom, width, height
-        self.axis.set(xticks=[], yticks=[], xlabel="right button, or the key c: a new sheet")
-        self.paper = Image.new("RGB", (800, 500))
-        self.image = self.axis.imshow(self.paper)
-        ink = {"color": "black", "linewidth": 9}
-        self.pen = LassoSelector(self.axis, self.write, props=ink, button=1)  # the left one
-        plt.connect("button_press_event", press)
-        plt.connect("key_press_event", press)
-        self.clear()
-
-    def write(self, stroke):
-        """When the button is let go; a stroke is a list of points, (x, y)"""
-        draw = ImageDraw.Draw(self.paper)
-        draw.line(stroke, "black", width=12)
-        for point in stroke:
-            draw.circle(point, 6, "black")  # rounds the ends and the bends
-        try:
-            *_, lines = read_picture(self.paper)
-        except ValueError as error:  # ink, but no digit
-            lines = [str(error)]
-        self.show("\n".join(lines))
-
-    def clear(self):
-        self.paper.paste("white", (0, 0, *self.paper.size))
-        self.show("Write a number here, or several rows, and close the window in the end")
-
-    def show(self, text):
-        self.axis.set_title(text, loc="left")
-        self.image.set_data(self.paper)
+    def show(text):
+        axis.set_title(text, loc="left")
+        image.set_data(paper)
         plt.draw()
 
+    def write(stroke):  # a list of points, (x, y), from where the button is pressed to its release
+        ImageDraw.Draw(paper).line(stroke, "black", width=12, joint="curve")
+        try:
+            *_, lines = read_picture(paper)
+        except ValueError as error:  # ink, but no digit
+            lines = [str(error)]
+        show("\n".join(lines))
 
-def write_picture():
-    """What stands on a sheet when its window is closed"""
-    plt.close("all")  # the figures of above: they are saved, and need no window
-    sheet = Sheet()
-    if not plt.gcf().canvas.required_interactive_framework:
-        raise ValueError("no window can be opened here; on Linux, try apt install python3-tk")
+    def clear(event):
+        if event.key == "c" or getattr(event, "button", 0) == 3:  # right; keys have none
+            paper.paste("white", (0, 0, *paper.size))
+            show("")
+
+    style = {"color": "black", "linewidth": 9}
+    pen = LassoSelector(axis, write, props=style, button=1)  # the left one; it writes while named
+    plt.connect("button_press_event", clear)
+    plt.connect("key_press_event", clear)
+    show("Write a number here, or several rows, and close the window in the end")
     plt.show(block=True)
-    return sheet.paper
+    return paper
 
 
 # %% Read the pictures

@@ -6,7 +6,8 @@ import numpy
 import pytest
 import torch
 from conftest import SAMPLE, accuracy, check_drawn, copy_course, load, optional, run, run_step
-from matplotlib.backend_bases import KeyEvent, MouseEvent
+from matplotlib import pyplot as plt
+from matplotlib.backend_bases import FigureCanvasBase, KeyEvent, MouseEvent
 from PIL import Image, ImageOps
 
 
@@ -186,25 +187,33 @@ def test_what_was_read_is_drawn(course, reading):
     check_drawn(course, reading, "05_your_digits.png", 1)
 
 
-def test_what_is_written_into_the_window_is_read_after_each_stroke(step5, reading):
-    sheet = optional(step5.variables, "Sheet")()
+def test_what_is_written_into_the_window_is_read_after_each_stroke(step5, reading, monkeypatch):
+    write_picture = optional(step5.variables, "write_picture")
     assert "drawing: not read, no window" in reading.printed, (
         "where no window can be opened, `python 05_save.py draw` must say so in a line")
-    draw_line(sheet.axis, 200)
-    one = sheet.axis.get_title("left")
+    said = []
+
+    def write_with_the_mouse(**_):  # when the window is shown
+        for x in [200, 600]:
+            draw_line(x)
+            said.append(plt.gca().get_title("left"))
+        canvas = plt.gcf().canvas
+        canvas.callbacks.process("key_press_event", KeyEvent("key_press_event", canvas, "c"))
+        said.append(plt.gca().get_title("left"))
+
+    monkeypatch.setattr(FigureCanvasBase, "required_interactive_framework", "none, but say so")
+    monkeypatch.setattr(plt, "show", write_with_the_mouse)
+    paper = write_picture()
+    one, two, cleared = said
     assert re.match(r"1\b", one), f"an upright stroke on the sheet is read as {one!r}, not as 1"
-    draw_line(sheet.axis, 600)
-    two = sheet.axis.get_title("left")
     assert re.match(r"11\b", two), f"two strokes far apart are read as {two!r}, not as 11"
-    canvas = sheet.axis.figure.canvas
-    canvas.callbacks.process("key_press_event", KeyEvent("key_press_event", canvas, "c"))
-    said = sheet.axis.get_title("left")
-    assert not re.search(r"\d", said), f"the key c must clear the sheet, which says {said!r}"
+    assert not re.search(r"\d", cleared) and len(paper.getcolors()) == 1, (
+        f"the key c must clear the sheet, which says {cleared!r}")
 
 
-def draw_line(axis, x):
+def draw_line(x):
     """As a hand with a mouse: from the upper part of the axis to the lower one"""
-    canvas = axis.figure.canvas
+    canvas = plt.gcf().canvas
     for event, y in [("button_press", 150), ("motion_notify", 250), ("button_release", 350)]:
-        place = axis.transData.transform((x, y))
+        place = plt.gca().transData.transform((x, y))
         canvas.callbacks.process(f"{event}_event", MouseEvent(f"{event}_event", canvas, *place, 1))
