@@ -10,22 +10,20 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.figure import Figure
+from contourpy import contour_generator  # with it matplotlib draws contour lines
 from matplotlib.widgets import LassoSelector
 from PIL import Image, ImageChops, ImageDraw, ImageOps
-from PIL.ImageFilter import BoxBlur
-from torch.nn.functional import max_pool2d
+from PIL.ImageFilter import BoxBlur, MaxFilter, MinFilter
 from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
-from torchvision.utils import make_grid
 
 import common
 
 PICTURES = sys.argv[1:]
 if "ipykernel" in sys.modules:
     PICTURES = []  # in a notebook or Spyder, write the names of your files into this list
-SIZE = 800  # pixels: larger pictures are reduced to it. More finds smaller digits, and takes longer
-INK = 90  # a pixel is ink if it is as dark as this, where the clear ink of its picture is 255. A
-# lower limit finds fainter strokes, and the lines of ruled paper, too
+SIZE = 640  # pixels of a picture's longer side: it is made as large, but not if it is of 28 x 28
+INK = 60  # a pixel is ink if it is as dark as this, where the clear ink of its picture is 255 ...
+CLEAR = 180  # ... and a piece of ink is none, but a shadow or a smudge, if nothing in it is darker
 SURE = 0.7  # where the highest of the ten probabilities is lower, the second best digit is named
 
 # %% A file by hand
@@ -71,21 +69,21 @@ To read your own handwriting: python 05_save.py draw
 
 # %% One digit on its way into the network
 # In MNIST's files ink is light, 255, and paper dark, 0. Each digit is 20 pixels high or wide, and
-# the middle of its ink is nearly that of the 28 x 28 pixels. A photo is nothing of the kind. Most
-# cases of "99 % on the test set, but it gets my own digit wrong" come from that.
+# the middle of its ink is at row 14, column 14. A photo is nothing of the kind. Most cases of "99 %
+# on the test set, but it gets my own digit wrong" come from that.
 def as_mnist(ink):
     """One digit as MNIST has them, 28 x 28, made of a picture of its ink, light on 0, of any size
 
     The longer side of the ink's box, ink.getbbox(), becomes 20 pixels, the other at least 1. Thin
     strokes become faint then: ImageOps.autocontrast(picture, cutoff=(0, 12)) makes the lightest
     12 % of the pixels 255. Last, the mean row and the mean column of all pixels that are not 0 come
-    to 13.5, by crop(), which finds 0 beyond a picture.
+    to 14, by crop(), which finds 0 beyond a picture.
     """
     digit = ink.crop(ink.getbbox())
     scale = 20 / max(digit.size)
     small = digit.resize([max(1, round(scale * side)) for side in digit.size])
     small = ImageOps.autocontrast(small, cutoff=(0, 12))  # of the darkest and the lightest, in %
-    top, left = np.argwhere(small).mean(axis=0) - 13.5
+    top, left = np.argwhere(small).mean(axis=0) - 14
     return small.crop((left, top, left + 28, top + 28))  # with 0 around it
 
 
@@ -107,27 +105,39 @@ figure = common.draw_digits([ink, *pictures], titles, columns=3)
 common.save_figure(figure, "05_one_digit.png")
 
 
-# %% From a picture to its ink
-# What follows holds no new idea about networks. It does the same for pictures of many digits, and
-# for photos, where paper and ink are not two colours: you may read the docstrings first.
+# ==================================================================================================
+# From here on: your own pages. No new idea about networks.
+# ==================================================================================================
+# %% From a file to its reading
 def open_picture(path):
-    """The picture in a file, upright, in colours, at most SIZE pixels high and wide"""
+    """The picture in a file, upright, in colours, on grey where it is transparent"""
     picture = ImageOps.exif_transpose(Image.open(path))  # phones note how they were held
-    if picture.mode.startswith("I"):  # 16 bits a pixel, of which 8 are enough
-        picture = picture.point(lambda level: level / 256)
     picture = picture.convert("RGBA")
-    picture.thumbnail((SIZE, SIZE))
-    paper = Image.new("RGBA", picture.size, "silver")  # to be seen where it is transparent
-    return Image.alpha_composite(paper, picture).convert("RGB")
+    paper = Image.new("RGBA", picture.size, "silver")
+    picture = Image.alpha_composite(paper, picture).convert("RGB")
+    if max(picture.size) > 28:
+        picture = ImageOps.contain(picture, (SIZE, SIZE))
+    return picture
 
 
+def read_picture(picture):
+    """Its rows of digits, and for each row what each digit is read as"""
+    ink = find_ink(picture)
+    pieces = find_pieces(ink)
+    if max(ink.size) <= 28:  # MNIST's size: it is one digit
+        pieces = [ink]
+    if not pieces:
+        raise ValueError("there is no digit in it")
+    rows = find_rows(keep_digits(pieces))
+    return rows, [read_row(row) for row in rows]
+
+
+# %% Ink: what is darker than the paper around it
+# How dark is ink? No number will do: paper in the shade may be darker than pencil in the light. So
+# each pixel is compared with the mean of those around it, most of which are paper.
 def compare_with_paper(gray):
-    """How much darker each pixel is than the paper around it, as a share of the paper's light
-
-    How dark is ink? No number will do: paper in the shade may be darker than pencil in the light.
-    So each pixel is compared with the mean of those around it: most of them are paper.
-    """
-    around = gray.filter(BoxBlur(min(gray.size) // 8))
+    """How much darker each pixel is than the paper around it, as a share of the paper's light"""
+    around = gray.filter(BoxBlur(min(gray.size) // 5))
     paper = pil_to_tensor(around)[0] / 255
     darker = paper - pil_to_tensor(gray)[0] / 255
     if darker.pow(3).sum() < 0:  # a cube keeps its sign; by far the largest ones are those of ink
@@ -141,140 +151,116 @@ def find_ink(picture):
     ink = compare_with_paper(picture.convert("L"))  # L: from 0, black, to 255, white
     clear = ink[ink >= ink.max() / 2].median()  # how dark clear ink is in this picture
     ink = (255 * ink / clear).clamp(0, 255)
-    if clear < 0.01 or ink[ink < INK].mean() > 9:  # too faint, or on too rough paper: by trial
+    if clear < 0.01 or ink[ink < 128].mean() > 12:  # too faint, or on too rough paper: by trial
         raise ValueError("there is no ink in it")
-    ink[ink < 50] = 0  # surely paper; from 50 to INK it counts only within an outline
     return to_pil_image(ink.byte())
 
 
-# %% From ink to outlines, and from outlines to digits
-# On a map, what is higher than some level lies within a contour line. An outline is such a line
-# around ink that hangs together: (points, 2), x and y, with a point about every pixel.
-def area_within(outline):
-    """Its area; less than 0 if the line runs the other way round, as those of holes do"""
-    x, y = outline.T
-    return np.dot(x[:-1], np.diff(y))
-
-
+# %% Pieces: ink that hangs together
+# On a map, what is higher than some level lies within a contour line. Such a line around a piece of
+# ink is its outline: (points, 2), x and y, with a point about every pixel.
 def find_outlines(ink):
-    """The outlines of all pieces of ink, an array; those of the holes in them are left out"""
-    contours = Figure().add_subplot().contourf(ink, [INK, 256])
-    lines = contours.get_paths()[0].to_polygons()
-    return [line for line in lines if area_within(line) > 0]
+    closed = ink.filter(MaxFilter(3)).filter(MinFilter(3))  # gaps of two pixels are closed
+    contours = contour_generator(z=np.asarray(closed), fill_type="OuterOffset")
+    lines, starts = contours.filled(INK, 256)  # a line's points may be followed by those of holes
+    return [line[:start[1]] for line, start in zip(lines, starts)]
 
 
-def height_of(outline):
-    return np.ptp(outline[:, 1])  # from the smallest y to the largest
-
-
-def cut_out(ink, outlines):
-    """A picture of the ink within some outlines, and of 0 everywhere else"""
+def cut_out(ink, outline):
+    """A picture of the ink within an outline, and of 0 everywhere else"""
     mask = Image.new("L", ink.size)
-    draw = ImageDraw.Draw(mask)
-    for outline in outlines:
-        draw.polygon(outline.flatten().tolist(), fill=255)
+    ImageDraw.Draw(mask).polygon(outline.flatten().tolist(), fill=255)
     return ImageChops.darker(ink, mask)
 
 
-def clean(ink):
-    """The ink without specks, shadows and edges; and the height of a large piece of it
+def find_pieces(ink):
+    """Pictures of one piece of ink each, at the place where it was found"""
+    pieces = []
+    for outline in find_outlines(ink):
+        width, height = np.ptp(outline, axis=0)  # from the lowest x and y to the highest
+        if height > 8 and width < 3 * height:  # less is a speck, more a line of ruled paper
+            piece = cut_out(ink, outline)
+            if piece.getextrema()[1] > CLEAR:
+                pieces.append(piece)
+    return pieces
 
-    That piece has the longest outline of those that do not touch the picture's rim. The outline
-    of a speck is shorter than 3/4 of its height. Shadows and edges are at least twice as high.
+
+# %% Digits: pieces of the usual height
+def height_of(piece):
+    _, top, _, bottom = piece.getbbox()
+    return bottom - top
+
+
+def keep_digits(pieces):
+    """Those that are neither much lower nor much higher than usual, as dots and edges are"""
+    heights = [height_of(piece) for piece in pieces]
+    usual = np.median(np.repeat(heights, heights))  # each height counts as often as it is high
+    return [piece for piece in pieces if 0.4 * usual < height_of(piece) < 2 * usual]
+
+
+# %% Rows
+def middle_of(piece):
+    left, top, right, bottom = piece.getbbox()
+    return (left + right) / 2, (top + bottom) / 2
+
+
+def find_rows(pieces):
+    """Lists of digits, from left to right, each about as high up as the one before
+
+    A piece whose middle lies above, below or within another one is a piece of the same digit.
     """
-    outlines = find_outlines(np.asarray(ink))
-    rim = np.subtract(ink.size, 2)
-    inside = [outline for outline in outlines if outline.min() > 1 and (outline < rim).all()]
-    height = height_of(max(inside or outlines, key=len))
-    kept = [outline for outline in outlines if len(outline) > 0.75 * height]
-    kept = [outline for outline in kept if height_of(outline) < 2 * height]
-    return cut_out(ink, kept), height
-
-
-def find_digits(ink):
-    """Pictures of one digit's ink each, at the place where it was found
-
-    A digit may have several pieces. So ink is made thicker until they meet, more up and down than
-    sideways, where the neighbours begin: each pixel gets the largest value of those around it.
-    """
-    if max(ink.size) <= 28:  # a picture of MNIST's size has one digit
-        return [ink]
-    ink, height = clean(ink)
-    down, across = round(0.06 * height), round(0.02 * height)
-    window = 2 * down + 1, 2 * across + 1
-    thick = max_pool2d(pil_to_tensor(ink).float(), window, stride=1, padding=(down, across))[0]
-    outlines = [outline for outline in find_outlines(thick) if height_of(outline) > height / 2]
-    return [cut_out(ink, [outline]) for outline in outlines]
-
-
-def middle_of(digit):
-    _, top, _, bottom = digit.getbbox()
-    return (top + bottom) / 2
-
-
-def find_rows(digits):
-    """Lists of digits, from left to right, each about as high up as the one before"""
     rows = []
-    for digit in sorted(digits, key=Image.Image.getbbox):  # a box begins with its left side
-        _, top, _, bottom = digit.getbbox()
-        mine = [row for row in rows if top < middle_of(row[-1]) < bottom]
-        if mine:
-            mine[0].append(digit)
+    for piece in sorted(pieces, key=Image.Image.getbbox):  # a box begins with its left side
+        x, y = middle_of(piece)
+        mine = [row for row in rows if row[-1].getbbox()[1] < y < row[-1].getbbox()[3]]
+        if not mine:
+            rows.append([piece])
+        elif x < mine[0][-1].getbbox()[2]:
+            mine[0][-1] = ImageChops.lighter(mine[0][-1], piece)
         else:
-            rows.append([digit])
-    return sorted(rows, key=lambda row: middle_of(row[0]))
+            mine[0].append(piece)
+    return sorted(rows, key=lambda row: middle_of(row[0])[1])
 
 
-# %% From digits to their reading
-def describe(row):
-    """What a row of digits says, and between which two the network hesitates, if it does"""
+def read_row(row):
+    """What each digit is read as; where the network is not sure, what else it may be, too"""
     probabilities, best = read(list(map(as_mnist, row))).topk(2)  # the two highest: (digits, 2)
     names = np.take(common.CLASS_NAMES, best)  # (digits, 2)
-    reading = "".join(names[:, 0])
-    unsure = probabilities[:, 0].argmin()  # the digit that it is least sure of
-    if probabilities[unsure, 0] < SURE:
-        reading += f"  (not sure of digit {unsure + 1}: {' or '.join(names[unsure])}?)"
-    return reading
+    sure = probabilities[:, 0].numpy() >= SURE
+    names[sure, 1] = ""
+    return names
 
 
-def draw_boxes(picture, digits, names):
-    """Draw a box around each digit, and above it how it was read"""
-    draw = ImageDraw.Draw(picture)
-    for digit, name in zip(digits, names):
+# %% What is printed, and what is drawn
+def describe(names):
+    """A row as a line of text; names are its digits' best and second best: (digits, 2)"""
+    line = "".join(names[:, 0])
+    for number, (name, other) in enumerate(names, 1):
+        if other:
+            line += f"  (digit {number}: {name} or {other}?)"
+    return line
+
+
+def draw_reading(picture, rows, names):
+    """The page with a box around each digit, and at the same places what the network saw"""
+    paper = Image.new("RGB", picture.size, "white")
+    titles = ["what was found", "what the network saw, and read"]
+    figure = common.draw_digits([picture, paper], titles, columns=2)
+    figure.set_size_inches(12, 5)
+    page, seen = figure.axes
+    seen.autoscale(False)
+    for digit, (name, other) in zip(sum(rows, []), np.concatenate(names)):
         left, top, right, bottom = digit.getbbox()
-        size = (bottom - top) / 2
-        draw.rectangle((left, top, right, bottom), outline="orangered", width=2)
-        draw.text((left, max(top, size)), name, "orangered", anchor="lb", font_size=size)
-
-
-def draw_reading(picture, ink, rows):
-    """What was found in a picture, and what the network made of it"""
-    digits = sum(rows, [])  # all rows in one list
-    seen = list(map(as_mnist, digits))
-    probabilities = read(seen)  # (digits, 10)
-    names = np.take(common.CLASS_NAMES, probabilities.argmax(dim=1))
-    draw_boxes(picture, digits, names)
-    grid = make_grid(list(map(pil_to_tensor, seen)))[0]  # one of three equal colours
-    titles = ["what was read", "its ink", "what the network sees", "its ten probabilities"]
-    figure = common.draw_digits([picture, ink, grid, probabilities], titles, columns=2)
-    figure.set_size_inches(8, 7)
-    axis = figure.axes[3]
-    axis.axis("on")
-    axis.tick_params(labelsize=6)
-    axis.set(xticks=range(10), yticks=range(len(names)), yticklabels=names, aspect="auto")
+        x, y = middle_of(digit)
+        half = max(right - left, bottom - top) / 2
+        page.plot([left, right, right, left, left], [top, top, bottom, bottom, top], "orangered")
+        seen.imshow(as_mnist(digit), cmap="gray_r", extent=(x - half, x + half, y + half, y - half))
+        label = f"{name} or {other}?" if other else name
+        seen.text(x, y - half, label, color="orangered", ha="center", va="bottom")
     common.save_figure(figure, "05_your_digits.png")
 
 
 # %% A sheet to write on
-def read_picture(picture):
-    """Its ink, its rows of digits, and what each row says"""
-    ink = find_ink(picture)
-    rows = find_rows(find_digits(ink))
-    if not rows:
-        raise ValueError("there is no digit in it")
-    return ink, rows, list(map(describe, rows))
-
-
 def write_picture():
     """What stands on a sheet in a window when it is closed; it is read after each stroke, too"""
     paper = Image.new("RGB", (800, 500), "white")
@@ -282,6 +268,7 @@ def write_picture():
     figure, axis = plt.subplots(figsize=(9, 6.6))
     if not figure.canvas.required_interactive_framework:
         raise ValueError("no window can be opened here; on Linux, try apt install python3-tk")
+    figure.subplots_adjust(left=0.02, right=0.98, bottom=0.06, top=0.86)
     image = axis.imshow(paper)
     axis.set(xticks=[], yticks=[], xlabel="right button, or the key c: a new sheet")
 
@@ -293,10 +280,10 @@ def write_picture():
     def write(stroke):  # a list of points, (x, y), from where the button is pressed to its release
         ImageDraw.Draw(paper).line(stroke, "black", width=12, joint="curve")
         try:
-            *_, lines = read_picture(paper)
+            _, names = read_picture(paper)
+            show("\n".join(map(describe, names)))
         except ValueError as error:  # ink, but no digit
-            lines = [str(error)]
-        show("\n".join(lines))
+            show(str(error))
 
     def clear(event):
         if event.key == "c" or getattr(event, "button", 0) == 3:  # right; keys have none
@@ -319,15 +306,15 @@ for path in PICTURES:
     name = "drawing" if path == "draw" else path
     try:
         picture = write_picture() if path == "draw" else open_picture(path)
-        ink, rows, lines = read_picture(picture)
+        rows, names = read_picture(picture)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         print(f"{name}: not read, {error}")
         failed = True
         continue
-    for number, line in enumerate(lines, 1):
-        place = f", row {number}" if len(lines) > 1 else ""
-        print(f"{name}{place}: {line}")
-    shown = [picture, ink, rows]
+    for number, row in enumerate(names, 1):
+        place = f", row {number}" if len(names) > 1 else ""
+        print(f"{name}{place}: {describe(row)}")
+    shown = [picture, rows, names]
 
 if shown:
     draw_reading(*shown)  # the last one
