@@ -110,26 +110,23 @@ common.save_figure(figure, "05_one_digit.png")
 # ==================================================================================================
 # %% From a file to its reading
 def open_picture(path):
-    """The picture in a file, upright, in colours, on grey where it is transparent"""
+    """The picture in a file, upright, in colours, with its longer side SIZE pixels long"""
     picture = ImageOps.exif_transpose(Image.open(path))  # phones note how they were held
     picture = picture.convert("RGBA")
-    paper = Image.new("RGBA", picture.size, "silver")
-    picture = Image.alpha_composite(paper, picture).convert("RGB")
-    if max(picture.size) > 28:
-        picture = ImageOps.contain(picture, (SIZE, SIZE))
-    return picture
+    paper = Image.new("RGB", picture.size, "silver")  # to be seen where the picture is transparent
+    paper.paste(picture, mask=picture)
+    return ImageOps.contain(paper, (SIZE, SIZE)) if max(paper.size) > 28 else paper
 
 
-def read_picture(picture):
-    """Its rows of digits, and for each row what each digit is read as"""
+def find_digits(picture):
+    """Its rows of digits: lists of pictures of one digit's ink each, at the place where it stands"""
     ink = find_ink(picture)
-    pieces = find_pieces(ink)
     if max(ink.size) <= 28:  # MNIST's size: it is one digit
-        pieces = [ink]
+        return [[ink]]
+    pieces = find_pieces(ink)
     if not pieces:
         raise ValueError("there is no digit in it")
-    rows = find_rows(keep_digits(pieces))
-    return rows, [read_row(row) for row in rows]
+    return find_rows(keep_digits(pieces))
 
 
 # %% Ink: what is darker than the paper around it
@@ -161,9 +158,8 @@ def find_ink(picture):
 # ink is its outline: (points, 2), x and y, with a point about every pixel.
 def find_outlines(ink):
     closed = ink.filter(MaxFilter(3)).filter(MinFilter(3))  # gaps of two pixels are closed
-    contours = contour_generator(z=np.asarray(closed), fill_type="OuterOffset")
-    lines, starts = contours.filled(INK, 256)  # a line's points may be followed by those of holes
-    return [line[:start[1]] for line, start in zip(lines, starts)]
+    lines, starts = contour_generator(z=closed, fill_type="OuterOffset").filled(INK, 256)
+    return [line[:start[1]] for line, start in zip(lines, starts)]  # the rest are a piece's holes
 
 
 def cut_out(ink, outline):
@@ -186,102 +182,88 @@ def find_pieces(ink):
 
 
 # %% Digits: pieces of the usual height
-def height_of(piece):
-    _, top, _, bottom = piece.getbbox()
-    return bottom - top
-
-
 def keep_digits(pieces):
     """Those that are neither much lower nor much higher than usual, as dots and edges are"""
-    heights = [height_of(piece) for piece in pieces]
-    usual = np.median(np.repeat(heights, heights))  # each height counts as often as it is high
-    return [piece for piece in pieces if 0.4 * usual < height_of(piece) < 2 * usual]
+    boxes = np.array([piece.getbbox() for piece in pieces])  # left, top, right, bottom of each
+    heights = boxes[:, 3] - boxes[:, 1]
+    usual = np.median(np.repeat(heights, heights))  # the higher a piece is, the more it counts
+    return [piece for piece, height in zip(pieces, heights) if 0.4 < height / usual < 2]
 
 
-# %% Rows
-def middle_of(piece):
-    left, top, right, bottom = piece.getbbox()
-    return (left + right) / 2, (top + bottom) / 2
+# %% Rows: digits side by side
+def are_beside(left, right):
+    """Whether the middle of the right one is within the height of the left one"""
+    _, top, _, bottom = left.getbbox()
+    _, right_top, _, right_bottom = right.getbbox()
+    return top < (right_top + right_bottom) / 2 < bottom
 
 
-def find_rows(pieces):
-    """Lists of digits, from left to right, each about as high up as the one before
-
-    A piece whose middle lies above, below or within another one is a piece of the same digit.
-    """
+def find_rows(digits):
+    """Lists of digits, from left to right, each beside the one before"""
     rows = []
-    for piece in sorted(pieces, key=Image.Image.getbbox):  # a box begins with its left side
-        x, y = middle_of(piece)
-        mine = [row for row in rows if row[-1].getbbox()[1] < y < row[-1].getbbox()[3]]
-        if not mine:
-            rows.append([piece])
-        elif x < mine[0][-1].getbbox()[2]:
-            mine[0][-1] = ImageChops.lighter(mine[0][-1], piece)
+    for digit in sorted(digits, key=Image.Image.getbbox):  # a box begins with its left side
+        mine = [row for row in rows if are_beside(row[-1], digit)]
+        if mine:
+            mine[0].append(digit)
         else:
-            mine[0].append(piece)
-    return sorted(rows, key=lambda row: middle_of(row[0])[1])
-
-
-def read_row(row):
-    """What each digit is read as; where the network is not sure, what else it may be, too"""
-    probabilities, best = read(list(map(as_mnist, row))).topk(2)  # the two highest: (digits, 2)
-    names = np.take(common.CLASS_NAMES, best)  # (digits, 2)
-    sure = probabilities[:, 0].numpy() >= SURE
-    names[sure, 1] = ""
-    return names
+            rows.append([digit])
+    return sorted(rows, key=lambda row: row[0].getbbox()[1])  # from the top down
 
 
 # %% What is printed, and what is drawn
-def describe(names):
-    """A row as a line of text; names are its digits' best and second best: (digits, 2)"""
-    line = "".join(names[:, 0])
-    for number, (name, other) in enumerate(names, 1):
-        if other:
-            line += f"  (digit {number}: {name} or {other}?)"
-    return line
+def name_digits(digits):
+    """What each is read as: "4", or "4 or 9?" where the network is not sure"""
+    probabilities, best = read(list(map(as_mnist, digits))).topk(2)  # the two highest: (digits, 2)
+    names = []
+    for probability, (first, second) in zip(probabilities[:, 0], np.take(common.CLASS_NAMES, best)):
+        names.append(first if probability > SURE else f"{first} or {second}?")
+    return names
 
 
-def draw_reading(picture, rows, names):
+def describe(row):
+    """What a row says, and where the network is not sure"""
+    names = name_digits(row)
+    reading = "".join(name.split()[0] for name in names)
+    unsure = [name for name in names if "?" in name]
+    return f"{reading}  (not sure: {', '.join(unsure)})" if unsure else reading
+
+
+def draw_reading(picture, digits):
     """The page with a box around each digit, and at the same places what the network saw"""
-    paper = Image.new("RGB", picture.size, "white")
+    seen = Image.new("RGB", picture.size, "white")
+    for digit, name in zip(digits, name_digits(digits)):
+        left, top, _, bottom = digit.getbbox()
+        ImageDraw.Draw(picture).rectangle(digit.getbbox(), outline="orangered", width=2)
+        size = bottom - top
+        small = as_mnist(digit).resize((size, size), Image.NEAREST)
+        seen.paste("black", (left, top), small)
+        ImageDraw.Draw(seen).text((left, top), name, "orangered", anchor="lb", font_size=size / 3)
     titles = ["what was found", "what the network saw, and read"]
-    figure = common.draw_digits([picture, paper], titles, columns=2)
+    figure = common.draw_digits([picture, seen], titles, columns=2)
     figure.set_size_inches(12, 5)
-    page, seen = figure.axes
-    seen.autoscale(False)
-    for digit, (name, other) in zip(sum(rows, []), np.concatenate(names)):
-        left, top, right, bottom = digit.getbbox()
-        x, y = middle_of(digit)
-        half = max(right - left, bottom - top) / 2
-        page.plot([left, right, right, left, left], [top, top, bottom, bottom, top], "orangered")
-        seen.imshow(as_mnist(digit), cmap="gray_r", extent=(x - half, x + half, y + half, y - half))
-        label = f"{name} or {other}?" if other else name
-        seen.text(x, y - half, label, color="orangered", ha="center", va="bottom")
     common.save_figure(figure, "05_your_digits.png")
 
 
 # %% A sheet to write on
 def write_picture():
     """What stands on a sheet in a window when it is closed; it is read after each stroke, too"""
-    paper = Image.new("RGB", (800, 500), "white")
     plt.close("all")  # the figures of above: they are saved, and need no window
-    figure, axis = plt.subplots(figsize=(9, 6.6))
-    if not figure.canvas.required_interactive_framework:
+    plt.figure(figsize=(9, 6.6))
+    if not plt.gcf().canvas.required_interactive_framework:
         raise ValueError("no window can be opened here; on Linux, try apt install python3-tk")
-    figure.subplots_adjust(left=0.02, right=0.98, bottom=0.06, top=0.86)
-    image = axis.imshow(paper)
-    axis.set(xticks=[], yticks=[], xlabel="right button, or the key c: a new sheet")
+    sheet = plt.axes((0.02, 0.06, 0.96, 0.8), xticks=[], yticks=[])  # left, bottom, width, height
+    paper = Image.new("RGB", (800, 500), "white")
+    image = sheet.imshow(paper)
 
     def show(text):
-        axis.set_title(text, loc="left")
+        sheet.set_title(text, loc="left")
         image.set_data(paper)
         plt.draw()
 
     def write(stroke):  # a list of points, (x, y), from where the button is pressed to its release
         ImageDraw.Draw(paper).line(stroke, "black", width=12, joint="curve")
         try:
-            _, names = read_picture(paper)
-            show("\n".join(map(describe, names)))
+            show("\n".join(map(describe, find_digits(paper))))
         except ValueError as error:  # ink, but no digit
             show(str(error))
 
@@ -290,11 +272,10 @@ def write_picture():
             paper.paste("white", (0, 0, *paper.size))
             show("")
 
-    style = {"color": "black", "linewidth": 9}
-    pen = LassoSelector(axis, write, props=style, button=1)  # the left one; it writes while named
+    pen = LassoSelector(sheet, write, props={"color": "black", "linewidth": 9}, button=1)  # left
     plt.connect("button_press_event", clear)
     plt.connect("key_press_event", clear)
-    show("Write a number here, or several rows, and close the window in the end")
+    show("Write digits here (the right button, or the key c: a new sheet), and close the window")
     plt.show(block=True)
     return paper
 
@@ -306,15 +287,15 @@ for path in PICTURES:
     name = "drawing" if path == "draw" else path
     try:
         picture = write_picture() if path == "draw" else open_picture(path)
-        rows, names = read_picture(picture)
+        rows = find_digits(picture)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         print(f"{name}: not read, {error}")
         failed = True
         continue
-    for number, row in enumerate(names, 1):
-        place = f", row {number}" if len(names) > 1 else ""
+    for number, row in enumerate(rows, 1):
+        place = f", row {number}" if len(rows) > 1 else ""
         print(f"{name}{place}: {describe(row)}")
-    shown = [picture, rows, names]
+    shown = [picture, sum(rows, [])]  # all rows in one list
 
 if shown:
     draw_reading(*shown)  # the last one
