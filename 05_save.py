@@ -14,7 +14,6 @@ from contourpy import contour_generator  # with it matplotlib draws contour line
 from matplotlib.widgets import LassoSelector
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 from PIL.ImageFilter import BoxBlur, MaxFilter, MinFilter
-from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 import common
 
@@ -88,18 +87,22 @@ def as_mnist(ink):
 
 
 def read(pictures):
-    """The ten probabilities of each of some pictures of 28 x 28: (pictures, 10)"""
+    """What each picture of 28 x 28 is read as: "4", or "4 or 9?" where the network is not sure"""
     images = torch.stack([common.transform(picture) for picture in pictures])  # (pictures, 784)
-    logits = network(images.to(common.DEVICE))
-    return logits.softmax(dim=1).detach().cpu()
+    probabilities = network(images.to(common.DEVICE)).softmax(dim=1).cpu()  # (pictures, 10)
+    highest, digits = probabilities.topk(2)  # the two highest, and whose they are: (pictures, 2)
+    answers = []
+    for (share, _), (best, second) in zip(highest, np.take(common.CLASS_NAMES, digits)):
+        answers.append(best if share > SURE else f"{best} or {second}?")
+    return answers
 
 
 # A test digit, large and not in the middle, as in a photo; only made smaller; and as MNIST's.
 digit, label = common.raw_digits(train=False)[0]
 ink = ImageOps.expand(digit.resize((112, 112)), (30, 150, 180, 20))  # left, top, right, bottom
 pictures = [ink.resize((28, 28)), as_mnist(ink)]
-answers = read(pictures).argmax(dim=1).tolist()
-print(f"A {label} that is only shrunk to 28 x 28 is read as {answers[0]}, as MNIST's: {answers[1]}")
+shrunk, ready = read(pictures)
+print(f'A {label} that is only shrunk to 28 x 28 is read as "{shrunk}", as MNIST\'s as "{ready}".')
 titles = ["as in a photo", "only shrunk", "as MNIST's"]
 figure = common.draw_digits([ink, *pictures], titles, columns=3)
 common.save_figure(figure, "05_one_digit.png")
@@ -134,10 +137,10 @@ def find_digits(picture):
 # each pixel is compared with the mean of those around it, most of which are paper.
 def compare_with_paper(gray):
     """How much darker each pixel is than the paper around it, as a share of the paper's light"""
-    around = gray.filter(BoxBlur(min(gray.size) // 5))
-    paper = pil_to_tensor(around)[0] / 255
-    darker = paper - pil_to_tensor(gray)[0] / 255
-    if darker.pow(3).sum() < 0:  # a cube keeps its sign; by far the largest ones are those of ink
+    around = gray.filter(BoxBlur(min(gray.size) // 7))
+    paper = np.asarray(around) / 255
+    darker = paper - np.asarray(gray) / 255
+    if (darker**3).sum() < 0:  # a cube keeps its sign; by far the largest ones are those of ink
         darker = -darker
         paper = 1 - paper
     return darker / (paper + 0.08)  # the same for ink in the shade and in the light
@@ -146,11 +149,11 @@ def compare_with_paper(gray):
 def find_ink(picture):
     """A picture of how much each pixel looks like ink, from 0, paper, to 255, clear ink"""
     ink = compare_with_paper(picture.convert("L"))  # L: from 0, black, to 255, white
-    clear = ink[ink >= ink.max() / 2].median()  # how dark clear ink is in this picture
-    ink = (255 * ink / clear).clamp(0, 255)
-    if clear < 0.01 or ink[ink < 128].mean() > 12:  # too faint, or on too rough paper: by trial
+    clear = np.median(ink[ink >= ink.max() / 2])  # how dark clear ink is in this picture
+    ink = (255 * ink / max(clear, 0.01)).clip(0, 255)
+    if ink.max() < 255 or ink[ink < 128].mean() > 12:  # too faint, or on too rough paper
         raise ValueError("there is no ink in it")
-    return to_pil_image(ink.byte())
+    return Image.fromarray(ink.astype("uint8"))
 
 
 # %% Pieces: ink that hangs together
@@ -211,36 +214,25 @@ def find_rows(digits):
 
 
 # %% What is printed, and what is drawn
-def name_digits(digits):
-    """What each is read as: "4", or "4 or 9?" where the network is not sure"""
-    probabilities, best = read(list(map(as_mnist, digits))).topk(2)  # the two highest: (digits, 2)
-    names = []
-    for probability, (first, second) in zip(probabilities[:, 0], np.take(common.CLASS_NAMES, best)):
-        names.append(first if probability > SURE else f"{first} or {second}?")
-    return names
-
-
 def describe(row):
     """What a row says, and where the network is not sure"""
-    names = name_digits(row)
-    reading = "".join(name.split()[0] for name in names)
-    unsure = [name for name in names if "?" in name]
+    answers = read(list(map(as_mnist, row)))
+    reading = "".join(answer.split()[0] for answer in answers)
+    unsure = [answer for answer in answers if "?" in answer]
     return f"{reading}  (not sure: {', '.join(unsure)})" if unsure else reading
 
 
 def draw_reading(picture, digits):
-    """The page with a box around each digit, and at the same places what the network saw"""
-    seen = Image.new("RGB", picture.size, "white")
-    for digit, name in zip(digits, name_digits(digits)):
-        left, top, _, bottom = digit.getbbox()
+    """The page with a box around each digit, and beside it what the network saw, and read"""
+    for digit in digits:
         ImageDraw.Draw(picture).rectangle(digit.getbbox(), outline="orangered", width=2)
-        size = bottom - top
-        small = as_mnist(digit).resize((size, size), Image.NEAREST)
-        seen.paste("black", (left, top), small)
-        ImageDraw.Draw(seen).text((left, top), name, "orangered", anchor="lb", font_size=size / 3)
-    titles = ["what was found", "what the network saw, and read"]
-    figure = common.draw_digits([picture, seen], titles, columns=2)
+    seen = list(map(as_mnist, digits))
+    figure = common.draw_digits(seen, read(seen), columns=8)
     figure.set_size_inches(12, 5)
+    figure.get_layout_engine().set(rect=(0.5, 0, 0.5, 1))  # left, bottom, width, height: of 1
+    page = figure.add_axes((0, 0, 0.49, 1))
+    page.imshow(picture)
+    page.axis("off")
     common.save_figure(figure, "05_your_digits.png")
 
 
@@ -248,12 +240,13 @@ def draw_reading(picture, digits):
 def write_picture():
     """What stands on a sheet in a window when it is closed; it is read after each stroke, too"""
     plt.close("all")  # the figures of above: they are saved, and need no window
-    plt.figure(figsize=(9, 6.6))
-    if not plt.gcf().canvas.required_interactive_framework:
+    figure, sheet = plt.subplots(figsize=(9, 6.6), facecolor="silver")
+    if not figure.canvas.required_interactive_framework:
         raise ValueError("no window can be opened here; on Linux, try apt install python3-tk")
-    sheet = plt.axes((0.02, 0.06, 0.96, 0.8), xticks=[], yticks=[])  # left, bottom, width, height
-    paper = Image.new("RGB", (800, 500), "white")
+    sheet.axis("off")
+    paper = Image.new("RGB", (640, 400), "white")
     image = sheet.imshow(paper)
+    hint = "Write digits, then close the window. The right button, or the key c: a new sheet"
 
     def show(text):
         sheet.set_title(text, loc="left")
@@ -261,7 +254,7 @@ def write_picture():
         plt.draw()
 
     def write(stroke):  # a list of points, (x, y), from where the button is pressed to its release
-        ImageDraw.Draw(paper).line(stroke, "black", width=12, joint="curve")
+        ImageDraw.Draw(paper).line(stroke, "black", width=10, joint="curve")
         try:
             show("\n".join(map(describe, find_digits(paper))))
         except ValueError as error:  # ink, but no digit
@@ -270,12 +263,12 @@ def write_picture():
     def clear(event):
         if event.key == "c" or getattr(event, "button", 0) == 3:  # right; keys have none
             paper.paste("white", (0, 0, *paper.size))
-            show("")
+            show(hint)
 
     pen = LassoSelector(sheet, write, props={"color": "black", "linewidth": 9}, button=1)  # left
     plt.connect("button_press_event", clear)
     plt.connect("key_press_event", clear)
-    show("Write digits here (the right button, or the key c: a new sheet), and close the window")
+    show(hint)
     plt.show(block=True)
     return paper
 
