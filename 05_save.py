@@ -137,7 +137,7 @@ def find_digits(picture):
 # each pixel is compared with the mean of those around it, most of which are paper.
 def compare_with_paper(gray):
     """How much darker each pixel is than the paper around it, as a share of the paper's light"""
-    around = gray.filter(BoxBlur(min(gray.size) // 7))
+    around = gray.filter(BoxBlur(min(gray.size) // 4))
     paper = np.asarray(around) / 255
     darker = paper - np.asarray(gray) / 255
     if (darker**3).sum() < 0:  # a cube keeps its sign; by far the largest ones are those of ink
@@ -277,17 +277,16 @@ def write_picture():
 shown = []
 failed = False
 for path in PICTURES:
-    name = "drawing" if path == "draw" else path
     try:
         picture = write_picture() if path == "draw" else open_picture(path)
         rows = find_digits(picture)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        print(f"{name}: not read, {error}")
+        print(f"{path}: not read, {error}")
         failed = True
         continue
     for number, row in enumerate(rows, 1):
         place = f", row {number}" if len(rows) > 1 else ""
-        print(f"{name}{place}: {describe(row)}")
+        print(f"{path}{place}: {describe(row)}")
     shown = [picture, sum(rows, [])]  # all rows in one list
 
 if shown:

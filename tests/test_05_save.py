@@ -187,7 +187,7 @@ def test_what_was_read_is_drawn(course, reading):
 
 def test_what_is_written_into_the_window_is_read_after_each_stroke(step5, reading, monkeypatch):
     write_picture = optional(step5.variables, "write_picture")
-    assert "drawing: not read, no window" in reading.printed, (
+    assert "draw: not read, no window" in reading.printed, (
         "where no window can be opened, `python 05_save.py draw` must say so in a line")
     said = []
 
