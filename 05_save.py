@@ -73,17 +73,17 @@ To read your own handwriting: python 05_save.py draw
 def as_mnist(ink):
     """One digit as MNIST has them, 28 x 28, made of a picture of its ink, light on 0, of any size
 
-    The longer side of the ink's box, ink.getbbox(), becomes 20 pixels, the other at least 1. Thin
-    strokes become faint then: ImageOps.autocontrast(picture, cutoff=(0, 12)) makes the lightest
-    12 % of the pixels 255. Last, the mean row and the mean column of all pixels that are not 0 come
-    to 14, by crop(), which finds 0 beyond a picture.
+    The longer side of the ink's box, ink.getbbox(), becomes 20 pixels, the other at least 1. The
+    mean row and the mean column of all pixels that are not 0 come to 14, by crop(), which finds 0
+    beyond a picture. Thin strokes have become faint: last, ImageOps.autocontrast(picture,
+    cutoff=(0, 4)) makes the lightest 4 % of the pixels 255, and the others lighter in proportion.
     """
     digit = ink.crop(ink.getbbox())
     scale = 20 / max(digit.size)
     small = digit.resize([max(1, round(scale * side)) for side in digit.size])
-    small = ImageOps.autocontrast(small, cutoff=(0, 12))  # of the darkest and the lightest, in %
     top, left = np.argwhere(small).mean(axis=0) - 14
-    return small.crop((left, top, left + 28, top + 28))  # with 0 around it
+    centred = small.crop((left, top, left + 28, top + 28))  # with 0 around it
+    return ImageOps.autocontrast(centred, cutoff=(0, 4))  # of the darkest and the lightest, in %
 
 
 def read(pictures):
