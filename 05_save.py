@@ -20,9 +20,10 @@ import common
 PICTURES = sys.argv[1:]
 if "ipykernel" in sys.modules:
     PICTURES = []  # in a notebook or Spyder, write the names of your files into this list
-SIZE = 640  # pixels of a picture's longer side: it is made as large, but not if it is of 28 x 28
-INK = 60  # a pixel is ink if it is as dark as this, where the clear ink of its picture is 255 ...
-CLEAR = 180  # ... and a piece of ink is none, but a shadow or a smudge, if nothing in it is darker
+SIZE = 640  # pixels: the longer side of each picture is made as long, but not if it is 28 x 28
+INK = 60  # a pixel is ink if it is as dark as this, where the clear ink of its picture is 255. A
+# lower limit finds fainter strokes, and the lines of squared paper, too
+CLEAR = 180  # what is nowhere as dark as this is no digit, but a shadow or a smudge
 SURE = 0.7  # where the highest of the ten probabilities is lower, the second best digit is named
 
 # %% A file by hand
@@ -109,14 +110,15 @@ common.save_figure(figure, "05_one_digit.png")
 
 
 # ==================================================================================================
-# From here on: your own pages. No new idea about networks.
+# From here on: your own pages. No new idea about networks. The numbers were found by trial on pages
+# of strangers; a little more or less of each reads about as many.
 # ==================================================================================================
 # %% From a file to its reading
 def open_picture(path):
-    """The picture in a file, upright, in colours, with its longer side SIZE pixels long"""
+    """The picture in a file, upright, in colours, not transparent, and as large as SIZE says"""
     picture = ImageOps.exif_transpose(Image.open(path))  # phones note how they were held
     picture = picture.convert("RGBA")
-    paper = Image.new("RGB", picture.size, "silver")  # to be seen where the picture is transparent
+    paper = Image.new("RGB", picture.size, "silver")  # to be seen where it is transparent
     paper.paste(picture, mask=picture)
     return ImageOps.contain(paper, (SIZE, SIZE)) if max(paper.size) > 28 else paper
 
@@ -177,7 +179,7 @@ def find_pieces(ink):
     pieces = []
     for outline in find_outlines(ink):
         width, height = np.ptp(outline, axis=0)  # from the lowest x and y to the highest
-        if height > 8 and width < 3 * height:  # less is a speck, more a line of ruled paper
+        if height > 8 and width < 3 * height:  # no speck, and no line of ruled paper
             piece = cut_out(ink, outline)
             if piece.getextrema()[1] > CLEAR:
                 pieces.append(piece)
