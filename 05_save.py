@@ -111,7 +111,7 @@ common.save_figure(figure, "05_one_digit.png")
 
 # ==================================================================================================
 # From here on: your own pages. No new idea about networks. The numbers were found by trial on pages
-# of strangers; a little more or less of each reads about as many.
+# of strangers; a tenth more or less of one of them reads up to four rows of a hundred fewer.
 # ==================================================================================================
 # %% From a file to its reading
 def open_picture(path):
@@ -124,7 +124,7 @@ def open_picture(path):
 
 
 def find_digits(picture):
-    """Its rows of digits: lists of pictures of one digit's ink each, at the place where it stands"""
+    """Its rows of digits: lists of pictures of one digit's ink each, at the place where it is"""
     ink = find_ink(picture)
     if max(ink.size) <= 28:  # MNIST's size: it is one digit
         return [[ink]]
