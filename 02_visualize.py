@@ -28,13 +28,11 @@ print(f"One pixel: {normalized:.4f} -> {decimal:.4f} -> {pixel:.4f} -> {pixel.ro
 pictures = common.inverse_transform(batch)  # common.py's way for the whole batch: (128, 28, 28)
 print(f"The same pixel after common.inverse_transform: {pictures[0, row, column]}\n")
 
-# %% A batch before and after
-print(
-    f"For the network: {tuple(batch.shape)} of {batch.dtype}, {batch.nbytes:,} bytes,\n"
-    f"    from {batch.min():.3f} to {batch.max():.3f}\n"
-    f"As pictures: {tuple(pictures.shape)} of {pictures.dtype}, {pictures.nbytes:,} bytes,\n"
-    f"    from {pictures.min()} to {pictures.max()}"
-)
+print("             shape          type           smallest  largest")
+for name, images in {"the batch": batch, "as pictures": pictures}.items():
+    shape = tuple(images.shape)
+    numbers = f"{images.dtype!s:<13}  {images.min():8.3f}  {images.max():7.3f}"
+    print(f"{name:<11}  {shape!s:<13}  {numbers}")
 
 names = [common.CLASS_NAMES[label] for label in labels]
 figure = common.draw_digits(pictures[:32], names, columns=8)
@@ -44,12 +42,12 @@ common.save_figure(figure, "02_digits.png")
 # %% One digit: raw, as the network gets it, and restored
 # Why each preprocessing step is there:
 #
-# - To decimals: a network multiplies and adds, and the results are hardly ever whole numbers. (The
-#   255 is a habit: MEAN and STD are given on a scale from 0 to 1.)
+# - To decimals: a network multiplies and adds, and the results are hardly ever whole numbers.
 # - Normalize: with inputs around 0 a network learns a little faster at first. The first exercise
 #   below shows how much.
-# - Flatten: our first network takes one row of numbers for each digit. The strip in the middle
-#   shows the price: which pixels stood above each other can no longer be seen. Step 4 has a remedy.
+# - Flatten: our first network takes one row of numbers for each digit. The strip in
+#   02_one_digit.png shows the price: which pixels stood above each other can no longer be seen.
+#   Step 4 has a remedy.
 training_set = common.raw_digits(train=True)
 raw = training_set.data[0]  # (28, 28)
 flat = common.transform(raw.unsqueeze(0))  # (28, 28) -> (1, 28, 28) -> (784,)
@@ -57,13 +55,10 @@ restored = common.inverse_transform(flat)  # (28, 28)
 different = (restored != raw).sum()
 print(f"\nPixels of one digit that are not restored exactly: {different}")
 
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(8, 3), layout="constrained")
-left.imshow(raw.numpy(), cmap="gray_r")  # gray_r: 0 is drawn white and 255 black, like ink on paper
-left.set_title("raw: 28 x 28")
-middle.imshow(flat.unsqueeze(1).numpy(), cmap="gray_r", aspect="auto")  # (784, 1)
-middle.set(title="for the network: 784", ylabel="position in the row", xticks=[])
-right.imshow(restored.numpy(), cmap="gray_r")
-right.set_title(f"restored: {different} pixels differ")
+strip = flat.expand(784, 784).T  # the 784 numbers one below the other, each as wide as all are high
+titles = ["raw: 28 x 28", "for the network: 784", f"restored: {different} pixels differ"]
+figure = common.draw_digits([raw, strip, restored], titles, columns=3)
+figure.set_size_inches(8, 3)
 common.save_figure(figure, "02_one_digit.png")
 
 # %% How many there are of each
@@ -75,20 +70,6 @@ axis.bar_label(bars, label_type="center")
 axis.invert_yaxis()  # the first class at the top
 axis.set_title("Number of digits of each kind")
 common.save_figure(figure, "02_counts.png")
-
-# %% Pixel values before and after normalization
-# Both outlines are the same: normalization shifts and scales the values and keeps their order. Most
-# pixels are plain paper. (Each labelled mark up the vertical axis is ten times as many pixels. It
-# is one batch, so its mean and deviation are only near 0 and 1.)
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-left.hist(pictures.flatten().numpy(), bins=50, log=True)
-left.set(title="Before", xlabel="pixel value", ylabel="number of pixels")
-right.hist(batch.flatten().numpy(), bins=50, log=True)
-right.set(
-    title=f"After: mean {batch.mean():.2f}, standard deviation {batch.std():.2f}",
-    xlabel="normalized pixel value",
-)
-common.save_figure(figure, "02_pixel_values.png")
 
 # %% The average of each digit
 # Where an average is sharp, people write alike; where it is blurred, they do not.
@@ -112,9 +93,9 @@ guesses = distances.argmin(dim=1)  # (5000,): where in each row the smallest num
 share = (guesses == right_answers).float().mean()
 print(f"\nRead as the nearest average: {share:.1%} of the validation digits are right")
 
-# Try this: leave v2.Normalize out of `transform` in common.py. What becomes of the right histogram,
-# and, in step 3, of the training loss of the first epoch? (Put it back afterwards: the inverse does
-# not fit without it.)
+# Try this: leave v2.Normalize out of `transform` in common.py. What becomes of the first row of the
+# table, and, in step 3, of the training loss of the first epoch? (Put it back afterwards: the
+# inverse does not fit without it.)
 # Try this: draw only the fives, with common.draw_digits(pictures[labels == 5], ["5"] * 128, 8)
 # and common.save_figure as above. Would you have read all of them right?
 # Write it yourself: common.inverse_transform. The script has shown it for one pixel.
