@@ -42,7 +42,8 @@ print(f"The same number from nn.Conv2d:   {found[0, 0, 12, 10]:.4f}")
 # The window slides over the whole digit. 5 pixels fit into 28 at 28 - 5 + 1 = 24 places, across and
 # down, and the weights are the same everywhere: a stroke that the window has learned to see in one
 # place, it sees in all. So one window makes one new picture, of 24 x 24 numbers, 16 windows make
-# 16, and each window of the next convolution looks at all 16 pictures at once.
+# 16, and each window of the next convolution, of 3 x 3, looks at all 16 at once, with 16 x 3 x 3
+# weights.
 
 # %% Pooling by hand
 # It keeps the largest of each 2 x 2 numbers. The pictures become half as high and wide, and it
@@ -55,9 +56,9 @@ print(f"The same from nn.MaxPool2d:     {pooled[0, 0, 6, 5]:.4f}")
 # %% Batch normalization by hand
 # Between layers it does what step 1 did with the pixels: what a window has made of a batch is
 # brought to mean 0 and deviation 1, so that the next layer, too, gets inputs around 0, and learns
-# faster. (Two more weights for each window may then scale and shift that.) A network that reads
-# takes averages of the means and deviations instead, which it has kept while it learned: its answer
-# to one digit must not depend on the others. network.eval() tells it to, network.train() not to.
+# faster. A network that reads takes averages of the means and deviations instead, kept from its
+# learning: the answer to one digit must not depend on the others. network.eval() tells it to,
+# network.train() not to.
 one_window = pooled[:, 0]  # (128, 12, 12)
 normalized = (one_window - one_window.mean()) / one_window.std()
 print(f"\nThat number, normalized:        {normalized[0, 6, 5]:.3f}")
@@ -89,7 +90,7 @@ print(
 # A slanted 2 is a 2, and so is one that is smaller, or written further to the left. Nobody has told
 # the network. So it is shown each digit a little differently in each epoch. This is another remedy
 # for overfitting. (To be quick, all digits of a batch are moved alike; the next batch otherwise.)
-move = v2.RandomAffine(
+random_move = v2.RandomAffine(
     degrees=6,  # turn it by up to 6 degrees to the left or right
     shear=6,  # slant it by up to 6 degrees
     scale=(0.9, 1.1),  # make it up to 10 % smaller or larger
@@ -99,22 +100,23 @@ move = v2.RandomAffine(
 )
 
 
-def augment(images):
+def move_digits(images):
     """Move one digit, or all digits of a batch alike, at random: (batch, 784) -> (batch, 784)"""
     pictures = images.unflatten(-1, (1, 28, 28))  # (batch, 784) -> (batch, 1, 28, 28)
-    return move(pictures).flatten(-3)
+    return random_move(pictures).flatten(-3)
 
 
 digit = images[0]  # (784,)
-versions = torch.stack([digit] + [augment(digit) for _ in range(8)])  # (9, 784)
+versions = torch.stack([digit] + [move_digits(digit) for _ in range(8)])  # (9, 784)
 versions = versions.unflatten(1, (28, 28))  # -> (9, 28, 28)
-titles = ["as it is"] + ["augmented"] * 8
-figure = common.draw_digits(versions, titles, columns=9)
+figure = common.draw_digits(versions, ["as it is"] + ["augmented"] * 8, columns=3)
 for axis in figure.axes:
-    axis.contour(versions[0], levels=[0], colors="orangered", linewidths=1)  # as it is
+    axis.contour(versions[0], levels=[0], colors="orangered", linewidths=1)
+figure.suptitle("Orange: the digit's outline as it is")
+figure.set_size_inches(5, 6)
 common.save_figure(figure, "04_augmented.png")
 
-untidy_digits = [(augment(image), label) for image, label in validation_digits]
+untidy_digits = [(move_digits(image), label) for image, label in validation_digits]
 untidy_loader = DataLoader(untidy_digits, batch_size=1000)
 _, accuracy = common.evaluate(first, untidy_loader)
 print(f"Of the same digits, augmented, the first network reads only {accuracy:.2%}.\n")
@@ -130,7 +132,7 @@ def train(digits, name, learning_rate=0.01, smoothing=0.0, augment=None, epochs=
     network = common.NETWORKS[name]().to(common.DEVICE)
     if common.DEVICE.type == "cpu":  # quicker there: another order of the numbers in memory
         network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.1)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.1)  # its rate: see schedule
     updates = epochs * len(loader)  # the rate rises during the first 30 % of them, then it falls
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=updates)
     for epoch in range(1, epochs + 1):
@@ -151,33 +153,23 @@ CANDIDATES = {
     "  dropout of 20 %": {"name": "first, with dropout"},
     "convolutional": {"name": "convolutional"},
     "  label smoothing": {"name": "convolutional", "smoothing": 0.1},
-    "  ... and augmentation": {"name": "convolutional", "smoothing": 0.1, "augment": augment},
+    "  ... and augmentation": {"name": "convolutional", "smoothing": 0.1, "augment": move_digits},
 }
 print("candidate                   weights  seconds  augmented digits")
-all_right = {}
+accuracies = {}
 for candidate, settings in CANDIDATES.items():
     start = time.perf_counter()
     network = train(training_loader.dataset, **settings)
     seconds = time.perf_counter() - start
-    logits, labels = common.predict(network, untidy_loader)  # (5000, 10) and (5000,)
-    right = logits.argmax(dim=1) == labels  # (5000,), True or False
-    all_right[candidate] = right
+    _, accuracies[candidate] = common.evaluate(network, untidy_loader)
     weights = sum(weights.numel() for weights in network.parameters())
-    print(f"{candidate:<25}{weights:10,}  {seconds:7.1f}  {right.float().mean():16.2%}")
+    print(f"{candidate:<25}{weights:10,}  {seconds:7.1f}  {accuracies[candidate]:16.2%}")
 
-# Is the best one better, or only lucky? Only the digits count that one of two candidates reads and
-# the other does not. If both were equally good, each of these would be like the toss of a coin: 45
-# of 80 may be chance, 60 of 80 hardly ever is.
-*_, second, best = sorted(all_right, key=lambda candidate: all_right[candidate].sum())
-only_best = all_right[best] & ~all_right[second]
-only_second = all_right[second] & ~all_right[best]
-print(
-    f"The best candidate reads {only_best.sum()} digits that the second best does not read,\n"
-    f"and does not read {only_second.sum()} that the second best reads.\n"
-)
+best = max(accuracies, key=accuracies.get)  # the candidate with the highest accuracy
 
-# %% The winner, trained for longer, and on the validation digits, too, whose work is done
-print("The best candidate learns from the training and the validation digits:")
+# %% The winner, trained for longer, and on all 60,000 digits
+# The validation digits have done their work, and now are digits to learn from.
+print("\nThe best candidate learns from the training and the validation digits:")
 settings = CANDIDATES[best] | {"epochs": EPOCHS}
 tuned = train(common.load_digits(train=True), **settings)
 common.save_network("tuned_network.pt", settings["name"], tuned)
@@ -237,10 +229,11 @@ if settings["name"] == "convolutional":  # the others of the table have no windo
     windows = windows / windows.abs().max()  # from -1 to 1
     found = convolution(pictures[0].to(common.DEVICE))[:8].detach().cpu()  # (8, 24, 24)
     paper = common.inverse_transform(digit) / 127.5 - 1  # from -1, white, to 1, black: (28, 28)
-    shown = [paper, *windows, paper, *found]
-    titles = ["a digit"] + ["a window"] * 8 + ["the digit"] + ["what it makes"] * 8
+    empty = -torch.ones(28, 28)
+    shown = [paper, *windows, empty, *found]
+    titles = ["a digit"] + ["a window"] * 8 + [""] + ["what it makes"] * 8
     figure = common.draw_digits(shown, titles, columns=9, vmin=-1, vmax=1)
-    figure.suptitle("Eight windows of 5 x 5 weights, and what each makes of the same digit")
+    figure.suptitle("Eight windows of 5 x 5 weights, and what each makes of the digit")
     common.save_figure(figure, "04_windows.png")
 
 # Try this: add a candidate in which one thing is changed. What do the validation digits say?
