@@ -18,6 +18,10 @@ DATASET = datasets.MNIST  # for example datasets.FashionMNIST, with 0.2860 and 0
 MEAN, STD = 0.1307, 0.3081  # mean and deviation of all pixels of the 60,000 digits, see step 1
 SEED = 1  # where random numbers start: the split, the order of the digits, the first weights
 
+# A GPU where PyTorch finds one. Write torch.device("cpu") here if yours does not work. A network
+# and its digits have to be on the same device: .to(DEVICE) takes them there, and .cpu() back.
+DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
 CLASS_NAMES = [name.split(" - ")[0] for name in DATASET.classes]  # MNIST says "5 - five"
 FOLDER = Path(__file__).parent
 DATA = FOLDER / "data"
@@ -27,35 +31,29 @@ OUTPUTS = FOLDER / "outputs"
 # ---- Step 1: the digits, as they come ------------------------------------------------------------
 @cache  # ask once, and remember the answer
 def data_folder():
-    """The folder that holds the digits; torchvision downloads them the first time"""
-    if os.getenv("DIGITS_SAMPLE"):
-        return use_sample("DIGITS_SAMPLE is set")
+    """The folder that holds the digits: data/, where torchvision puts them, or that of a sample"""
     last_file = DATA / f"{DATASET.__name__}/raw/t10k-labels-idx1-ubyte"  # of four to download
-    if not last_file.exists():
+    if not os.getenv("DIGITS_SAMPLE"):
         socket.setdefaulttimeout(10)  # seconds to wait for a server that does not answer
         try:
-            DATASET(DATA, download=True)
-        except Exception as error:  # no internet, a server that does not answer, a full disk ...
-            print(error)
-            return use_sample("the download failed")
-    return DATA
-
-
-def use_sample(reason):
-    """The folder of the digits that come with the course, for when there is no MNIST"""
-    if DATASET is not datasets.MNIST:
-        raise SystemExit(f"{DATASET.__name__} has no sample, and {reason}.")
-    print(f"MNIST is not used: {reason}.")
-    print("A sample of 5,000 digits stands in: expect 93 % (first network) and 98 % (tuned one).")
+            if not last_file.exists():
+                DATASET(DATA, download=True)
+            return DATA
+        except Exception as error:  # no internet, a full disk ...
+            if DATASET is not datasets.MNIST:  # there is no sample of others
+                raise
+            print(f"MNIST is not used: {error}")
+    print("A sample of 5,000 MNIST digits is: expect 93 % (first network) and 98 % (tuned one).")
     return FOLDER / "tests/sample"
 
 
 def raw_digits(train):
     """The 60,000 digits to train and validate with, or the 10,000 test digits, as they come"""
+    folder = data_folder()
     try:
-        return DATASET(data_folder(), train=train)
+        return DATASET(folder, train=train)
     except (RuntimeError, ValueError, AssertionError):  # torchvision's words for a damaged file
-        raise SystemExit(f"Delete {data_folder() / DATASET.__name__}: a file in it is damaged.")
+        raise SystemExit(f"Delete {folder / DATASET.__name__}: a file in it is missing or damaged.")
 
 
 # ---- Step 1: the transform -----------------------------------------------------------------------
@@ -124,11 +122,6 @@ def first_network(width=256):
 
 
 # ---- Step 3: training and evaluation -------------------------------------------------------------
-# A GPU where PyTorch finds one. Write torch.device("cpu") here if yours does not work. A network
-# and its digits have to be on the same device: .to(DEVICE) takes them there, and .cpu() back.
-DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-
-
 def train_one_epoch(network, loader, optimizer, schedule=None, smoothing=0.0, augment=None):
     """Learn once from every batch of the loader, and return the mean of their losses, a number
 
