@@ -20,12 +20,12 @@ LEARNING_RATE = 0.003  # how far the weights move: smaller is slower, larger is 
 BATCH_SIZE = 128  # digits in a batch; with larger batches there are fewer updates in an epoch
 
 # %% The network is a stack of layers
-# Each layer makes a new row of numbers of the row that it gets. Each number of a Linear layer is a
-# sum: every number it gets, times a weight, plus one more weight (the bias). ReLU replaces negative
-# numbers by 0. Without it several Linear layers could do no more than one, since sums of sums are
-# sums again. The layers between input and output are called hidden: here two, of 256 and of 128
-# numbers. (For other ones change first_network in common.py, not here: step 4 builds the same
-# network from there.)
+# Each layer turns the row of numbers that it gets into a new row. Each number of a Linear layer is
+# a sum: every number it gets, times a weight, plus one more weight (the bias). ReLU replaces
+# negative numbers by 0. Without it several Linear layers could do no more than one, since sums of
+# sums are sums again. The layers between input and output are called hidden: here two, of 256 and
+# of 128 numbers. (For other ones change first_network in common.py, not here: step 4 builds the
+# same network from there.)
 torch.manual_seed(common.SEED)  # the same random numbers in each run
 network = common.first_network()
 print(network)
@@ -58,7 +58,6 @@ print(f"The highest logit is its answer: {common.CLASS_NAMES[logits.argmax()]}")
 # How wrong is that? The loss says it in one number: minus the natural logarithm of the probability
 # that the right digit got. It is 0 for 100 %, 0.7 for 50 %, and 2.3 for 10 %, which is guessing.
 # cross_entropy computes it from the logits: it contains the softmax, so the network ends without.
-# (e to the power of 100 is too large for a computer's decimals; cross_entropy avoids it.)
 print(f"The loss by hand:       {-probabilities[label].log():.4f}")
 print(f"... with cross_entropy: {cross_entropy(logits, label):.4f}")
 
@@ -77,25 +76,25 @@ print(f"\nThe loss of one batch: {loss:.4f}")
 
 # PyTorch has recorded how the loss was computed from the weights. backward() goes that way back and
 # puts the gradient of each weight into its .grad: how fast the loss would grow if the weight grew.
-# Where it is negative, a larger weight would make the loss smaller. It can be measured, too: make
-# one weight 0.001 larger, and divide what that adds to the loss by 0.001. (Both agree nearly: the
-# loss has only seven digits.)
+# Where it is negative, a larger weight would make the loss smaller.
 loss.backward()
-weights = network[0].weight  # of the first layer, 784 for each of its 256 numbers: (256, 784)
-place = 9, 406  # one of them; any other would do. Pixel 406 lies in the middle of a digit
-gradient = weights.grad[place]
-with torch.no_grad():  # this calculation is not to be recorded for backward()
-    weights[place] += 0.001
-    change = cross_entropy(network(images), labels) - loss
-    weights[place] -= 0.001
-print(f"One weight: {weights[place]:.5f}, its gradient: {gradient:.5f}")
-print(f"The gradient as measured: {change / 0.001:.5f}")
+weights = network[4].weight  # of the last layer, 128 for each of its ten logits: (10, 128)
+place = 3, 46  # one of them, of the logit for a 3; any other would do
+print(f"One weight: {weights[place]:.6f}, its gradient: {weights.grad[place]:.6f}")
+
+# For the last layer the way back is short. For each digit of the batch, the probability of a 3 is
+# too high by what it is, or, if the digit is a 3, too low by what is missing to 1. This, times the
+# number that the weight is multiplied by, is the digit's share; the gradient is their mean. (To the
+# layers before, each weight passes back its part of what was too high.)
+hidden = network[:4](images)  # what the last layer gets: (128, 128)
+too_high = network[4](hidden).softmax(dim=1)[:, 3] - (labels == 3).float()  # (128,)
+print(f"The gradient by hand: {(too_high * hidden[:, 46]).mean():.6f}")
 
 # The update: each weight moves against its gradient, by 0.1 times as much (the learning rate).
-with torch.no_grad():
+with torch.no_grad():  # this calculation is not to be recorded for backward()
     for some_weights in network.parameters():
         some_weights -= 0.1 * some_weights.grad  # changes the weights of the network themselves
-print(f"The weight minus 0.1 x its gradient: {weights[place]:.5f}")
+print(f"The weight minus 0.1 x its gradient: {weights[place]:.6f}")
 loss = cross_entropy(network(images), labels)
 print(f"The loss of the same batch now: {loss:.4f}\n")
 
@@ -113,18 +112,18 @@ loss_after = cross_entropy(network(images), labels)
 print(f"The loss of another batch: {loss:.4f}, and after an update by SGD: {loss_after:.4f}\n")
 
 # %% Training: the same update for every batch, in every epoch
-# common.train_one_epoch does it. The optimizer is AdamW, which does more than SGD: it averages the
-# latest gradients of a weight, moves all weights by similar amounts however small their gradients
-# are, and pulls each a little towards 0 (weight decay), so that none grows without need. A schedule
-# lowers the learning rate after each update, from LEARNING_RATE to 0 along a cosine curve: large
-# moves at first, exact ones at the end.
+# common.train_one_epoch does it. The optimizer is AdamW, which does more than SGD: it moves all
+# weights by similar amounts however small their gradients are, and pulls each a little towards 0
+# (weight decay), so that none grows without need. A schedule lowers the learning rate after each
+# update, from LEARNING_RATE to 0 along a cosine curve: large moves at first, exact ones at the end.
 torch.manual_seed(common.SEED)
 network = common.first_network().to(common.DEVICE)  # afresh, so that all weights are random again
 optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1)
 updates = EPOCHS * len(training_loader)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
 
-before = network[0].weight.detach().cpu().clone()  # a copy without its record: (256, 784)
+digits, labels = validation_loader.dataset[:1000]  # (1000, 784) and (1000,)
+before = network[:4](digits.to(common.DEVICE)).detach().cpu()  # the last hidden layer: (1000, 128)
 training_losses = []
 validation_losses = []
 print("epoch  training loss  validation loss  validation accuracy  seconds")
@@ -137,6 +136,8 @@ for epoch in range(1, EPOCHS + 1):
     validation_losses.append(validation_loss)
     losses = f"{training_loss:13.4f}  {validation_loss:15.4f}"
     print(f"{epoch:5}  {losses}  {accuracy:19.2%}  {seconds:7.1f}")
+
+after = network[:4](digits.to(common.DEVICE)).detach().cpu()  # (1000, 128)
 
 print(f"\nThe same {common.CLASS_NAMES[label]}, after training:")
 show(network(digit.to(common.DEVICE)))
@@ -154,18 +155,21 @@ axis.set(title="Loss: lower is better", xlabel="epoch", ylabel="mean cross-entro
 axis.legend()
 common.save_figure(figure, "03_loss_curves.png")
 
-# %% What the first layer has learned
-# Each of its 256 numbers has 784 weights, one for each pixel: together they are a picture. Grey is
-# a weight of 0, black a large positive one, white a large negative one: ink where it is dark makes
-# the number larger, ink where it is light makes it smaller, and grey hardly counts. Before training
-# there is only faint noise; afterwards many show strokes and bends, where digits have their ink.
-after = network[0].weight.detach().cpu()
-pictures = torch.cat([before[:16], after[:16]]).unflatten(1, (28, 28))  # (32, 28, 28)
-titles = ["before"] * 16 + ["after"] * 16
-limit = 3 * after.std().item()  # the few weights beyond it are drawn like it
-figure = common.draw_digits(pictures, titles, columns=8, vmin=-limit, vmax=limit)
-figure.suptitle("The weights of 16 numbers of the first layer, before and after training")
-common.save_figure(figure, "03_first_layer.png")
+# %% What the hidden layers are for: a map of 1,000 validation digits
+# The last hidden layer makes 128 numbers of each digit: a place in a space of 128 dimensions. PCA
+# turns that space so that it is seen from where it is widest, and two dimensions are drawn.
+# Before training the digits lie in one cloud; afterwards each has its own place, so that the last
+# layer, with nothing but sums, can tell them apart. (Places that lie on each other here are apart
+# in another of the 128 dimensions.)
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
+for axis, hidden, title in zip(axes, [before, after], ["before training", "after training"]):
+    _, _, directions = torch.pca_lowrank(hidden, 2)  # (128, 2)
+    places = hidden @ directions  # (1000, 2)
+    for number, name in enumerate(common.CLASS_NAMES):
+        x, y = places[labels == number].T
+        axis.scatter(x, y, marker=f"${name}$")  # its name for each digit, a colour for each name
+    axis.set_title(title)
+common.save_figure(figure, "03_map.png")
 
 # %% A file for step 4
 common.save_network("first_network.pt", "first", network, validation_accuracy=accuracy)

@@ -221,7 +221,7 @@ if titles:  # a network that makes no mistakes has no such figure
     common.save_figure(figure, "04_mistakes.png")
 
 # %% What eight windows of the tuned network make of one digit
-# As in step 3, grey is 0, black large, white far below 0. So black is where a window finds what it
+# Grey is 0, black large, white far below 0. So black is where a window finds what it
 # looks for: a stroke that rises, one that lies flat, an edge.
 if settings["name"] == "convolutional":  # the others of the table have no windows
     convolution = tuned[1]  # the layer after nn.Unflatten
@@ -240,4 +240,5 @@ if settings["name"] == "convolutional":  # the others of the table have no windo
 # (A learning rate is a setting of train(); another network is a new line in common.NETWORKS.)
 # Try this: take batch normalization out of common.convolutional_network. How much is it worth?
 # Try this: change SEED in common.py and run steps 3 and 4 again. What in the table was only luck?
+# (With five seeds, the first row was 84.3 to 85.6 %, the last one 98.5 to 99.0 %.)
 # Write it yourself: common.convolutional_network, or one with fewer weights that is as good.

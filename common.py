@@ -43,7 +43,7 @@ def data_folder():
             if DATASET is not datasets.MNIST:  # there is no sample of others
                 raise
             print(f"MNIST is not used: {error}")
-    print("A sample of 5,000 MNIST digits is: expect 93 % (first network) and 98 % (tuned one).")
+    print("A sample of 5,000 digits is used: expect 93 % (first network) and 98 % (tuned one).")
     return FOLDER / "tests/sample"
 
 
