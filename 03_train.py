@@ -70,8 +70,8 @@ print(f"Accuracy before training: {accuracy:.1%}")
 
 # %% One update by hand: how a network learns
 # For a whole batch, the loss is the mean of the digits' losses.
-images, labels = next(iter(training_loader))  # (128, 784) and (128,)
-loss = cross_entropy(network(images), labels)
+batch, batch_labels = next(iter(training_loader))  # (128, 784) and (128,)
+loss = cross_entropy(network(batch), batch_labels)
 print(f"\nThe loss of one batch: {loss:.4f}")
 
 # PyTorch has recorded how the loss was computed from the weights. backward() goes that way back and
@@ -86,8 +86,8 @@ print(f"One weight: {weights[place]:.6f}, its gradient: {weights.grad[place]:.6f
 # too high by what it is, or, if the digit is a 3, too low by what is missing to 1. This, times the
 # number that the weight is multiplied by, is the digit's share; the gradient is their mean. (To the
 # layers before, each weight passes back its part of what was too high.)
-hidden = network[:4](images)  # what the last layer gets: (128, 128)
-too_high = network[4](hidden).softmax(dim=1)[:, 3] - (labels == 3).float()  # (128,)
+hidden = network[:4](batch)  # what the last layer gets: (128, 128)
+too_high = network[4](hidden).softmax(dim=1)[:, 3] - (batch_labels == 3).float()  # (128,)
 print(f"The gradient by hand: {(too_high * hidden[:, 46]).mean():.6f}")
 
 # The update: each weight moves against its gradient, by 0.1 times as much (the learning rate).
@@ -95,7 +95,7 @@ with torch.no_grad():  # this calculation is not to be recorded for backward()
     for some_weights in network.parameters():
         some_weights -= 0.1 * some_weights.grad  # changes the weights of the network themselves
 print(f"The weight minus 0.1 x its gradient: {weights[place]:.6f}")
-loss = cross_entropy(network(images), labels)
+loss = cross_entropy(network(batch), batch_labels)
 print(f"The loss of the same batch now: {loss:.4f}\n")
 
 # %% The next update, with an optimizer
@@ -103,12 +103,12 @@ print(f"The loss of the same batch now: {loss:.4f}\n")
 # that it finds, so zero_grad() forgets the old ones before; else each batch would have a say in all
 # updates after its own.
 optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-images, labels = next(iter(training_loader))  # another batch
-loss = cross_entropy(network(images), labels)
+batch, batch_labels = next(iter(training_loader))  # another batch
+loss = cross_entropy(network(batch), batch_labels)
 optimizer.zero_grad()
 loss.backward()
 optimizer.step()
-loss_after = cross_entropy(network(images), labels)
+loss_after = cross_entropy(network(batch), batch_labels)
 print(f"The loss of another batch: {loss:.4f}, and after an update by SGD: {loss_after:.4f}\n")
 
 # %% Training: the same update for every batch, in every epoch
@@ -117,13 +117,13 @@ print(f"The loss of another batch: {loss:.4f}, and after an update by SGD: {loss
 # (weight decay), so that none grows without need. A schedule lowers the learning rate after each
 # update, from LEARNING_RATE to 0 along a cosine curve: large moves at first, exact ones at the end.
 torch.manual_seed(common.SEED)
-network = common.first_network().to(common.DEVICE)  # afresh, so that all weights are random again
+network = common.first_network()  # afresh, so that all weights are random again
+before = network[:4](images).detach()  # the last hidden layer's numbers, for the map: (1000, 128)
+network.to(common.DEVICE)
 optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1)
 updates = EPOCHS * len(training_loader)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
 
-digits, labels = validation_loader.dataset[:1000]  # (1000, 784) and (1000,)
-before = network[:4](digits.to(common.DEVICE)).detach().cpu()  # the last hidden layer: (1000, 128)
 training_losses = []
 validation_losses = []
 print("epoch  training loss  validation loss  validation accuracy  seconds")
@@ -137,7 +137,7 @@ for epoch in range(1, EPOCHS + 1):
     losses = f"{training_loss:13.4f}  {validation_loss:15.4f}"
     print(f"{epoch:5}  {losses}  {accuracy:19.2%}  {seconds:7.1f}")
 
-after = network[:4](digits.to(common.DEVICE)).detach().cpu()  # (1000, 128)
+after = network[:4](images.to(common.DEVICE)).detach().cpu()  # (1000, 128)
 
 print(f"\nThe same {common.CLASS_NAMES[label]}, after training:")
 show(network(digit.to(common.DEVICE)))

@@ -221,17 +221,16 @@ if titles:  # a network that makes no mistakes has no such figure
     common.save_figure(figure, "04_mistakes.png")
 
 # %% What eight windows of the tuned network make of one digit
-# Grey is 0, black large, white far below 0. So black is where a window finds what it
-# looks for: a stroke that rises, one that lies flat, an edge.
+# Grey is 0, black large, white far below 0. So black is where a window finds what it looks for: a
+# stroke that rises, one that lies flat, an edge.
 if settings["name"] == "convolutional":  # the others of the table have no windows
     convolution = tuned[1]  # the layer after nn.Unflatten
     windows = convolution.weight[:8, 0].detach().cpu()  # (8, 5, 5)
     windows = windows / windows.abs().max()  # from -1 to 1
     found = convolution(pictures[0].to(common.DEVICE))[:8].detach().cpu()  # (8, 24, 24)
     paper = common.inverse_transform(digit) / 127.5 - 1  # from -1, white, to 1, black: (28, 28)
-    empty = -torch.ones(28, 28)
-    shown = [paper, *windows, empty, *found]
-    titles = ["a digit"] + ["a window"] * 8 + [""] + ["what it makes"] * 8
+    titles = ["a window"] * 8 + ["a digit"] + ["what it makes"] * 8
+    shown = [*windows, paper, *found]  # each below its window
     figure = common.draw_digits(shown, titles, columns=9, vmin=-1, vmax=1)
     figure.suptitle("Eight windows of 5 x 5 weights, and what each makes of the digit")
     common.save_figure(figure, "04_windows.png")

@@ -1,8 +1,8 @@
 """Step 5: how is a trained network kept, and does it read your own handwriting?
 
 python 05_save.py                      saves the tuned network, and checks what was saved
-python 05_save.py draw                 opens a window to write digits in, too, and reads them
-python 05_save.py photo.jpg page.png   reads the handwritten digits in pictures, too, row by row
+python 05_save.py draw                 also opens a window to write digits in, and reads them
+python 05_save.py photo.jpg page.png   also reads the handwritten digits in pictures, row by row
 """
 # %% Settings
 import sys
@@ -267,7 +267,8 @@ def write_picture():
             paper.paste("white", (0, 0, *paper.size))
             show(hint)
 
-    pen = LassoSelector(sheet, write, props={"color": "black", "linewidth": 9}, button=1)  # left
+    # A selector lives as long as it has a name. Button 1 is the left one.
+    pen = LassoSelector(sheet, write, props={"color": "black", "linewidth": 9}, button=1)
     plt.connect("button_press_event", clear)
     plt.connect("key_press_event", clear)
     show(hint)
