@@ -11,8 +11,9 @@ import torch
 
 import common
 
-# torchvision knows MNIST and downloads it the first time. It comes as two sets, and common.py
-# splits the first of them once more, at random. That makes three parts, each for one purpose:
+# torchvision, PyTorch's library for pictures, downloads MNIST the first time. It comes as two sets,
+# and common.py splits the first of them once more, at random. That makes three parts, each for one
+# purpose:
 #
 # - 55,000 training digits: the network learns from them.
 # - 5,000 validation digits: kept aside, to compare networks and settings with each other.
@@ -72,7 +73,7 @@ print(f"Mean {common.MEAN:.4f}, standard deviation {common.STD:.4f} in common.py
 # A network looks at many digits at once, here 128: a batch. Computing them together is quicker, and
 # the network corrects itself once for each batch. A loader hands out the batches of its digits one
 # after the other. One pass over all training digits is called an epoch. The training loader
-# shuffles them anew in each, so that every batch is a fair sample of all digits, and a new one.
+# shuffles them anew in each epoch, so that every batch is a fair sample of all digits, and new.
 torch.manual_seed(common.SEED)  # so that the order is the same in each run
 training_loader, validation_loader = common.training_loaders()
 test_loader = common.test_loader()

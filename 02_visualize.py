@@ -55,7 +55,7 @@ restored = common.inverse_transform(flat)  # (28, 28)
 different = (restored != raw).sum()
 print(f"\nPixels of one digit that are not restored exactly: {different}")
 
-strip = flat.expand(784, 784).T  # the 784 numbers one below the other, each as wide as all are high
+strip = flat.expand(784, 784).T  # the 784 numbers one below the other, each as a line 784 wide
 titles = ["raw: 28 x 28", "for the network: 784", f"restored: {different} pixels differ"]
 figure = common.draw_digits([raw, strip, restored], titles, columns=3)
 figure.set_size_inches(8, 3)

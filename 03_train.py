@@ -82,10 +82,9 @@ weights = network[4].weight  # of the last layer, 128 for each of its ten logits
 place = 3, 46  # one of them, of the logit for a 3; any other would do
 print(f"One weight: {weights[place]:.6f}, its gradient: {weights.grad[place]:.6f}")
 
-# For the last layer the way back is short. For each digit of the batch, the probability of a 3 is
-# too high by what it is, or, if the digit is a 3, too low by what is missing to 1. This, times the
-# number that the weight is multiplied by, is the digit's share; the gradient is their mean. (To the
-# layers before, each weight passes back its part of what was too high.)
+# For the last layer the way back is short. The probability of a 3 should be 1 for a 3, and 0 for
+# each other digit. What it is too high by (too low: a negative number), times the number that the
+# weight is multiplied by, is the digit's share; the gradient is the mean of all shares.
 hidden = network[:4](batch)  # what the last layer gets: (128, 128)
 too_high = network[4](hidden).softmax(dim=1)[:, 3] - (batch_labels == 3).float()  # (128,)
 print(f"The gradient by hand: {(too_high * hidden[:, 46]).mean():.6f}")
@@ -118,7 +117,7 @@ print(f"The loss of another batch: {loss:.4f}, and after an update by SGD: {loss
 # update, from LEARNING_RATE to 0 along a cosine curve: large moves at first, exact ones at the end.
 torch.manual_seed(common.SEED)
 network = common.first_network()  # afresh, so that all weights are random again
-before = network[:4](images).detach()  # the last hidden layer's numbers, for the map: (1000, 128)
+before = network[:4](images).detach()  # for the map below, without the record: (1000, 128)
 network.to(common.DEVICE)
 optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.1)
 updates = EPOCHS * len(training_loader)
@@ -157,9 +156,9 @@ common.save_figure(figure, "03_loss_curves.png")
 
 # %% What the hidden layers are for: a map of 1,000 validation digits
 # The last hidden layer makes 128 numbers of each digit: a place in a space of 128 dimensions. PCA
-# turns that space so that it is seen from where it is widest, and two dimensions are drawn.
-# Before training the digits lie in one cloud; afterwards each has its own place, so that the last
-# layer, with nothing but sums, can tell them apart. (Places that lie on each other here are apart
+# finds the two directions in which the digits are spread widest; these are drawn. Before training
+# most of them lie in one cloud; afterwards each kind has a patch of its own, so that the last
+# layer, with nothing but sums, can tell them apart. (Patches that lie on each other here are apart
 # in another of the 128 dimensions.)
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
 for axis, hidden, title in zip(axes, [before, after], ["before training", "after training"]):

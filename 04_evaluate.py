@@ -56,7 +56,8 @@ print(f"The same from nn.MaxPool2d:     {pooled[0, 0, 6, 5]:.4f}")
 # %% Batch normalization by hand
 # Between layers it does what step 1 did with the pixels: what a window has made of a batch is
 # brought to mean 0 and deviation 1, so that the next layer, too, gets inputs around 0, and learns
-# faster. A network that reads takes averages of the means and deviations instead, kept from its
+# faster. (Each window also gets two weights, to scale and shift that: at first 1 and 0.) A network
+# that reads takes averages of the means and deviations instead, kept from its
 # learning: the answer to one digit must not depend on the others. network.eval() tells it to,
 # network.train() not to.
 one_window = pooled[:, 0]  # (128, 12, 12)
@@ -78,7 +79,7 @@ print(f"Ten ones, once more:            {dropout(ones).tolist()}")
 # a tenth of that evenly to all ten digits, so that the network does not become surer and surer. The
 # loss is a sum over all ten then: the probability that is asked for, times minus the logarithm of
 # the one that the network gives. It is lowest where both are equal, and even there not 0.
-percent = torch.ones(10)  # a tenth of 10 % for each digit
+percent = torch.ones(10)  # 1 for each digit: 10 %, dealt out to ten
 percent[labels[0]] += 90
 wanted = percent / 100
 print(
@@ -94,8 +95,8 @@ random_move = v2.RandomAffine(
     degrees=6,  # turn it by up to 6 degrees to the left or right
     shear=6,  # slant it by up to 6 degrees
     scale=(0.9, 1.1),  # make it up to 10 % smaller or larger
-    translate=(0.06, 0.06),  # move it by up to 2 pixels, which are 6 % of 28
-    interpolation=v2.InterpolationMode.BILINEAR,  # smooth edges
+    translate=(0.06, 0.06),  # move it by up to 2 pixels: 6 % of 28, rounded
+    interpolation=v2.InterpolationMode.BILINEAR,  # smooth edges; those of the picture become grey
     fill=-common.MEAN / common.STD,  # paper, what 0 becomes in step 1, for empty corners
 )
 

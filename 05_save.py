@@ -28,7 +28,8 @@ SURE = 0.7  # where the highest of the ten probabilities is lower, the second be
 
 # %% A file by hand
 # What training has changed are numbers: the weights (step 4 said how many), and the averages that
-# batch normalization has kept. state_dict() gives them by name: 1.weight is that of network[1].
+# batch normalization has kept. state_dict() gives them by name: 1.weight is that of tuned[1], a
+# convolution, and 3.weight that of tuned[3], a batch normalization.
 tuned, facts = common.load_network("tuned_network.pt", "04_evaluate.py")
 weights = tuned.state_dict()
 print("The first three of the tuned network's weights, and their shapes:")
@@ -43,7 +44,7 @@ test_loader = common.test_loader()
 network = common.NETWORKS[facts["network"]]().to(common.DEVICE)
 _, before = common.evaluate(network, test_loader)
 network.load_state_dict(torch.load(file, map_location=common.DEVICE, weights_only=True))
-_, accuracy = common.evaluate(network, test_loader)  # nothing is chosen by it
+_, accuracy = common.evaluate(network, test_loader)  # again, but nothing is chosen by it
 file.unlink()  # it has done its work
 print(f"Of the test digits a new network reads {before:.2%}, with the weights of the file")
 print(f"{accuracy:.2%}: the number that step 4 printed for the network that was saved.\n")
@@ -74,10 +75,11 @@ To read your own handwriting: python 05_save.py draw
 def as_mnist(ink):
     """One digit as MNIST has them, 28 x 28, made of a picture of its ink, light on 0, of any size
 
-    The longer side of the ink's box, ink.getbbox(), becomes 20 pixels, the other at least 1. The
-    mean row and the mean column of all pixels that are not 0 come to 14, by crop(), which finds 0
-    beyond a picture. Thin strokes have become faint: last, ImageOps.autocontrast(picture,
-    cutoff=(0, 4)) makes the lightest 4 % of the pixels 255, and the others lighter in proportion.
+    First crop() leaves the ink's box, ink.getbbox(). Its longer side becomes 20 pixels, by
+    resize(), in proportion, but the other one at least 1. The mean row and the mean column of all
+    pixels that are not 0 come to 14, by crop(), which finds 0 beyond a picture. Thin strokes have
+    become faint: last, ImageOps.autocontrast(picture, cutoff=(0, 4)) makes the lightest 4 % of the
+    pixels 255, and the others lighter in proportion.
     """
     digit = ink.crop(ink.getbbox())
     scale = 20 / max(digit.size)
@@ -110,8 +112,8 @@ common.save_figure(figure, "05_one_digit.png")
 
 
 # ==================================================================================================
-# From here on: your own pages. No new idea about networks. The numbers were found by trial on pages
-# of strangers; a tenth more or less of one of them reads up to four rows of a hundred fewer.
+# From here on: your own pages. No new idea about networks. The limits, such as INK, were found by
+# trial on strangers' pages; a tenth more or less in one of them costs up to four rows of a hundred.
 # ==================================================================================================
 # %% From a file to its reading
 def open_picture(path):
@@ -188,7 +190,7 @@ def find_pieces(ink):
 
 # %% Digits: pieces of the usual height
 def keep_digits(pieces):
-    """Those that are neither much lower nor much higher than usual, as dots and edges are"""
+    """All but those that are much lower or higher than usual, such as dots and edges"""
     boxes = np.array([piece.getbbox() for piece in pieces])  # left, top, right, bottom of each
     heights = boxes[:, 3] - boxes[:, 1]
     usual = np.median(np.repeat(heights, heights))  # the higher a piece is, the more it counts

@@ -182,7 +182,7 @@ def convolutional_network():
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)
         nn.Conv2d(1, 16, 5),  # 28 - 5 + 1 = 24: -> (batch, 16, 24, 24)
-        nn.MaxPool2d(2),  # early, since fewer numbers are left then: -> (batch, 16, 12, 12)
+        nn.MaxPool2d(2),  # first, as it leaves fewer numbers to the next: -> (batch, 16, 12, 12)
         nn.BatchNorm2d(16),
         nn.ReLU(),
         nn.Conv2d(16, 32, 3),  # 12 - 3 + 1 = 10: -> (batch, 32, 10, 10)
@@ -213,7 +213,8 @@ NETWORKS = {
 def draw_digits(pictures, titles, columns, **limits):
     """Small pictures in rows; gray_r draws the lowest number white, the highest black, like ink
 
-    The limits vmin and vmax say which numbers are white and black, instead of each picture's own.
+    The limits vmin and vmax say which numbers are white and black, else each picture's own lowest
+    and highest are.
     """
     rows = (len(pictures) - 1) // columns + 1
     figure = plt.figure(figsize=(columns, 1.3 * rows), layout="constrained")  # inches
