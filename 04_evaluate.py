@@ -176,8 +176,8 @@ tuned = train(common.load_digits(train=True), **settings)
 common.save_network("tuned_network.pt", settings["name"], tuned)
 
 # %% The test digits, once
-# Nothing above has used them. Whoever now changes a setting because of them makes them a second
-# validation split, and does not know any more how the network reads digits that it has never met.
+# Nothing above has used them. Whoever now changes a setting because of them makes validation digits
+# of them, and does not know any more how the network reads digits that it has never met.
 _, first_accuracy = common.evaluate(first, common.test_loader())
 logits, labels = common.predict(tuned, common.test_loader())  # (10000, 10) and (10000,)
 guesses = logits.argmax(dim=1)  # (10000,)

@@ -147,7 +147,8 @@ def test_as_mnist_makes_28_x_28_and_keeps_the_proportions(step5):
         "and columns, or left and top, exchanged?")
     size = len(set(columns)), len(set(rows))
     assert size == (20, 10), (
-        f"as_mnist makes {size} pixels of 120 x 60; 20 x 10 keep their proportions")
+        f"as_mnist makes {size} pixels of 120 x 60; 20 x 10 keep their proportions: first crop the "
+        "picture to the ink's box, then resize it")
 
 
 def test_pages_of_all_kinds_are_read_row_by_row(known, reading):
