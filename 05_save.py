@@ -10,7 +10,7 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from contourpy import contour_generator  # with it matplotlib draws contour lines
+from matplotlib.figure import Figure
 from matplotlib.widgets import LassoSelector
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 from PIL.ImageFilter import BoxBlur, MaxFilter, MinFilter
@@ -163,10 +163,18 @@ def find_ink(picture):
 # %% Pieces: ink that hangs together
 # On a map, what is higher than some level lies within a contour line. Such a line around a piece of
 # ink is its outline: (points, 2), x and y, with a point about every pixel.
+def area_within(outline):
+    """Its area, by the shoelace formula; less than 0 for a hole, which runs the other way round"""
+    x, y = outline.T
+    return np.dot(x[:-1], np.diff(y))
+
+
 def find_outlines(ink):
+    """The outlines of all pieces of ink; matplotlib finds them, but nothing is drawn"""
     closed = ink.filter(MaxFilter(3)).filter(MinFilter(3))  # gaps of two pixels are closed
-    lines, starts = contour_generator(z=closed, fill_type="OuterOffset").filled(INK, 256)
-    return [line[:start[1]] for line, start in zip(lines, starts)]  # the rest are a piece's holes
+    contours = Figure().add_subplot().contourf(np.asarray(closed), [INK, 256])
+    lines = contours.get_paths()[0].to_polygons()
+    return [line for line in lines if area_within(line) > 0]
 
 
 def cut_out(ink, outline):
