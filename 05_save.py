@@ -10,10 +10,11 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from matplotlib.widgets import LassoSelector
 from PIL import Image, ImageChops, ImageDraw, ImageOps
-from PIL.ImageFilter import BoxBlur, MaxFilter, MinFilter
+from PIL.ImageFilter import BoxBlur
+from torch.nn.functional import max_pool2d
+from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 import common
 
@@ -161,38 +162,34 @@ def find_ink(picture):
 
 
 # %% Pieces: ink that hangs together
-# On a map, what is higher than some level lies within a contour line. Such a line around a piece of
-# ink is its outline: (points, 2), x and y, with a point about every pixel.
-def area_within(outline):
-    """Its area, by the shoelace formula; less than 0 for a hole, which runs the other way round"""
-    x, y = outline.T
-    return np.dot(x[:-1], np.diff(y))
+def number_pixels(ink):
+    """A number for each pixel: 0 for paper, and the same for all ink that hangs together
 
-
-def find_outlines(ink):
-    """The outlines of all pieces of ink; matplotlib finds them, but nothing is drawn"""
-    closed = ink.filter(MaxFilter(3)).filter(MinFilter(3))  # gaps of two pixels are closed
-    contours = Figure().add_subplot().contourf(np.asarray(closed), [INK, 256])
-    lines = contours.get_paths()[0].to_polygons()
-    return [line for line in lines if area_within(line) > 0]
-
-
-def cut_out(ink, outline):
-    """A picture of the ink within an outline, and of 0 everywhere else"""
-    mask = Image.new("L", ink.size)
-    ImageDraw.Draw(mask).polygon(outline.flatten().tolist(), fill=255)
-    return ImageChops.darker(ink, mask)
+    Each pixel of ink begins with a number of its own. Then it takes the highest of those around it,
+    again and again, until nothing changes. (Step 4 said what max pooling does.)
+    """
+    is_ink = (pil_to_tensor(ink) >= INK).float()  # (1, height, width)
+    is_ink = max_pool2d(is_ink, 2, ceil_mode=True)  # half as high and wide: small gaps are closed
+    numbers = is_ink * torch.arange(1.0, is_ink.numel() + 1).view(is_ink.shape)
+    before = torch.zeros_like(numbers)
+    while not numbers.equal(before):
+        before = numbers
+        numbers = is_ink * max_pool2d(numbers, 3, stride=1, padding=1)  # 3 x 3, at each pixel
+    return numbers
 
 
 def find_pieces(ink):
     """Pictures of one piece of ink each, at the place where it was found"""
+    numbers = number_pixels(ink)
+    found, sizes = numbers.unique(return_counts=True)  # from the lowest number on
     pieces = []
-    for outline in find_outlines(ink):
-        width, height = np.ptp(outline, axis=0)  # from the lowest x and y to the highest
-        if height > 8 and width < 3 * height:  # no speck, and no line of ruled paper
-            piece = cut_out(ink, outline)
-            if piece.getextrema()[1] > CLEAR:
-                pieces.append(piece)
+    for number in found[sizes > 10][1:]:  # less is a speck, and the first number is that of paper
+        mask = to_pil_image((numbers == number).byte() * 255)
+        piece = ImageChops.darker(ink, mask.resize(ink.size, Image.NEAREST))
+        left, top, right, bottom = piece.getbbox()
+        is_line = right - left > 3 * (bottom - top)  # of ruled paper
+        if piece.getextrema()[1] > CLEAR and not is_line:
+            pieces.append(piece)
     return pieces
 
 
