@@ -156,7 +156,7 @@ def find_ink(picture):
     ink = compare_with_paper(picture.convert("L"))  # L: from 0, black, to 255, white
     clear = np.median(ink[ink >= ink.max() / 2])  # how dark clear ink is in this picture
     ink = (255 * ink / max(clear, 0.01)).clip(0, 255)
-    if ink.max() < 255 or ink[ink < 128].mean() > 12:  # too faint, or on too rough paper
+    if clear < 0.01 or ink[ink < 128].mean() > 12:  # too faint, or on too rough paper
         raise ValueError("there is no ink in it")
     return Image.fromarray(ink.astype("uint8"))
 
