@@ -31,7 +31,8 @@ def leave_out(lines, node, said):
 
 def make_handout(folder, done=0):
     """Write the course; the functions of the steps that are done stay in it"""
-    skip = ".[!g]*", ".git", "workflows", "data", "outputs", "__pycache__", "handout.py"
+    skip = ".[!g]*", ".git", "workflows", "data", "outputs", "__pycache__"
+    skip += "handout.py", "test_course.py"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*skip))
     for file, steps in TO_WRITE.items():
         text = (ROOT / file).read_text(encoding="utf-8")

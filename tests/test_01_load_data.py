@@ -1,17 +1,12 @@
 """Step 1: the digits arrive complete, once each, normalized, flat, and with their labels."""
-import os
-import shutil
-import subprocess
-import sys
-from inspect import signature
+from inspect import getsource, signature
 
-import common
 import pytest
 import torch
-from conftest import SAMPLE, check_printed, copy_course, find, gather, raw, run, split
+from course import check_printed, common, find, gather, optional, raw, split
 from PIL import Image
 
-each_split = pytest.mark.parametrize("name", ["training", "validation", "test"])
+SPLITS = ["training", "validation", "test"]
 
 
 # ---- each digit once, in the right split ---------------------------------------------------------
@@ -42,42 +37,64 @@ def test_validation_digits_are_drawn_at_random():
         "validation is one block of the training set, or every n-th digit: split at random")
 
 
-def test_the_split_is_the_same_each_time():
-    *_, first = split("validation")
-    _, validation_loader = common.training_loaders()
+def digits_to_validate(batch_size=128, training_loaders=common.training_loaders):
+    """Which digits the validation loader gives, from the lowest number on"""
+    _, validation_loader = training_loaders(batch_size)
     images, _ = gather(validation_loader)
-    assert torch.equal(first.sort().values, find(images).sort().values), (
-        "training_loaders() splits otherwise each time: then step 4 validates with digits that the "
-        "network of step 3 has learned. Give random_split a generator that starts at SEED.")
+    return find(images).sort().values
+
+
+def test_the_split_is_always_the_same():
+    optional(signature(common.training_loaders).parameters, "batch_size")
+    assert torch.equal(digits_to_validate(), digits_to_validate(batch_size=32)), (
+        "training_loaders() splits otherwise each time, or for each batch size: then step 4 "
+        "validates with digits that the network of step 3 has learned. Give random_split a "
+        "generator that starts at SEED.")
+
+
+def test_the_seed_and_nothing_else_chooses_the_split():
+    text = getsource(common)
+    other = {"__file__": common.__file__}
+    exec(text.replace(f"SEED = {common.SEED}", f"SEED = {common.SEED + 1}"), other)
+    others = digits_to_validate(training_loaders=other["training_loaders"])
+    assert not torch.equal(digits_to_validate(), others), (
+        "with another SEED in common.py the split is the same: random_split needs a generator with "
+        ".manual_seed(SEED)")
+    before = torch.get_rng_state()
+    common.training_loaders()
+    assert torch.equal(before, torch.get_rng_state()), (
+        "training_loaders() changes everybody's random numbers: give random_split a generator of "
+        "its own, torch.Generator().manual_seed(SEED), and do not call torch.manual_seed()")
 
 
 def test_the_training_loader_makes_batches_of_the_size_that_is_asked_for():
-    if "batch_size" in signature(common.training_loaders).parameters:
-        training_loader, _ = common.training_loaders(batch_size=32)
-        images, _ = next(iter(training_loader))
-        assert len(images) == 32, f"with batch_size=32 the first batch has {len(images)} digits"
+    optional(signature(common.training_loaders).parameters, "batch_size")
+    training_loader, _ = common.training_loaders(batch_size=32)
+    images, _ = next(iter(training_loader))
+    assert len(images) == 32, f"with batch_size=32 the first batch has {len(images)} digits"
 
 
 def test_the_test_loader_gives_each_digit_of_the_test_set():
     *_, test = split("test")
     digits, _, size = raw()
-    expected = torch.arange(size, len(digits))
-    assert torch.equal(test.sort().values, expected), (
-        "test_loader() must give every digit of the test set once, and no training digit: look for "
-        "train=True, drop_last, or a sampler")
+    assert torch.equal(test, torch.arange(size, len(digits))), (
+        "test_loader() must give every digit of the test set once, in the order in which they "
+        "come, and no training digit: look for train=True, shuffle, drop_last, or a sampler")
+    images, _ = next(iter(common.test_loader()))
+    assert len(images) > 1, "test_loader() gives one digit after the other: give it a batch_size"
 
 
-@each_split
-def test_labels_still_belong_to_their_images(name):
-    _, labels, numbers = split(name)
-    assert labels.ndim == 1, (
-        f"labels of the {name} split have the shape {tuple(labels.shape)}: give one class number "
-        "for each image, not a vector")
+def test_labels_still_belong_to_their_images():
     _, true, _ = raw()
-    wrong = (labels != true[numbers])[numbers >= 0].sum()
-    assert wrong == 0, (
-        f"{wrong} of the {len(labels)} labels in the {name} split are not those of their images: "
-        "images and labels must be shuffled and split together")
+    for name in SPLITS:
+        _, labels, numbers = split(name)
+        assert labels.ndim == 1, (
+            f"labels of the {name} split have the shape {tuple(labels.shape)}: give one class "
+            "number for each image, not a vector")
+        wrong = (labels != true[numbers])[numbers >= 0].sum()
+        assert wrong == 0, (
+            f"{wrong} of the {len(labels)} labels in the {name} split are not those of their "
+            "images: images and labels must be shuffled and split together")
 
 
 def test_training_digits_come_in_a_new_order_each_epoch():
@@ -89,20 +106,21 @@ def test_training_digits_come_in_a_new_order_each_epoch():
 
 
 # ---- 784 normalized numbers ----------------------------------------------------------------------
-@each_split
-def test_images_are_784_normalized_numbers(name):
-    images, labels, _ = split(name)
-    assert images.shape == (len(labels), 784), (
-        f"images are {tuple(images.shape)}, not (digits, 784): is flatten missing?")
-    assert (images.dtype, labels.dtype) == (torch.float32, torch.int64), (
-        f"images are {images.dtype}, labels {labels.dtype}; a network wants decimals, "
-        "torch.float32, and cross_entropy class numbers, torch.int64")
-    lightest = images.min() * common.STD + common.MEAN
-    darkest = images.max() * common.STD + common.MEAN
-    assert (lightest.item(), darkest.item()) == pytest.approx((0, 1), abs=1e-3), (
-        f"the {name} split goes from {images.min():.2f} to {images.max():.2f}: normalize once, "
-        "(decimal - MEAN) / STD, in every split. -0.42 to 2.82 is right. (0 to 1: not normalized. "
-        "-1 to 1: with 0.5 and 0.5. Below -1.5: twice.)")
+def test_images_are_784_normalized_numbers():
+    for name in SPLITS:
+        images, labels, _ = split(name)
+        assert images.shape == (len(labels), 784), (
+            f"images are {tuple(images.shape)}, not (digits, 784): is flatten missing?")
+        assert (images.dtype, labels.dtype) == (torch.float32, torch.int64), (
+            f"images are {images.dtype}, labels {labels.dtype}; a network wants decimals, "
+            "torch.float32, and cross_entropy class numbers, torch.int64")
+        decimals = images * common.STD + common.MEAN
+        ends = decimals.min().item(), decimals.max().item()
+        assert ends == pytest.approx((0, 1), abs=1e-3), (
+            f"the {name} split goes from {images.min():.2f} to {images.max():.2f}: normalize once, "
+            "(decimal - MEAN) / STD, in every split. -0.42 to 2.82 is right. (0 to 1: not "
+            "normalized. -1 to 1: with 0.5 and 0.5. Below -1.5: twice. Up to 827: not divided by "
+            "255, scale=True. -2.36 to 5.29: MEAN and STD exchanged.)")
 
 
 def test_the_constants_are_those_of_the_training_pixels():
@@ -123,34 +141,6 @@ def test_flatten_goes_row_by_row():
         "3 * 28 + 5 = 89: is the picture turned, or a negative?")
 
 
-# ---- the script, machines without internet, and files that are damaged ---------------------------
+# ---- the script ----------------------------------------------------------------------------------
 def test_the_script_shows_sizes_shapes_and_constants(step1):
     check_printed(step1, ["28 x 28", "784", "float32", "0.1307", "1,000"])
-
-
-NOWHERE = "http://127.0.0.1:9"  # an address where nothing answers
-OFFLINE = {"DIGITS_SAMPLE": "", "http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": ""}
-
-
-def test_a_user_without_internet_gets_the_sample_and_a_line_that_says_so(tmp_path, step1):
-    script = copy_course(tmp_path / "course") / "01_load_data.py"
-    done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, env=os.environ | OFFLINE,
-        capture_output=True, text=True)
-    assert done.returncode == 0, (
-        "started from another folder, without internet, 01_load_data.py stops: "
-        f"{done.stderr[-300:]!r}")
-    assert "sample" in done.stdout.lower(), (
-        "without internet nothing was printed about the sample: who reads the accuracies must know "
-        f"that they are not MNIST's. Printed was: {done.stdout}")
-
-
-def test_a_damaged_file_in_data_is_one_line_that_names_the_folder_to_delete(tmp_path):
-    course = copy_course(tmp_path)
-    shutil.copytree(SAMPLE, course / "data")
-    file = course / "data/MNIST/raw/train-images-idx3-ubyte"
-    file.write_bytes(file.read_bytes()[:1000])
-    said = str(run(course, "01_load_data.py", **OFFLINE).stopped)
-    assert "data" in said and "delete" in said.lower() and len(said.splitlines()) == 1, (
-        "only 1,000 bytes are left of a file in data/MNIST. One line should say which folder to "
-        f"delete, but what is said is: {said[-500:]!r}")

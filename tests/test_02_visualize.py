@@ -1,8 +1,7 @@
 """Step 2: the inverse transform restores every pixel, and the pictures show something."""
-import common
 import pytest
 import torch
-from conftest import check_drawn, check_printed, find, raw, split
+from course import check_drawn, check_printed, common, find, raw, split
 
 PIXELS = torch.arange(3 * 784).view(3, 28, 28) % 150 + 50  # three pictures, not black, not white
 
@@ -16,6 +15,8 @@ def test_the_inverse_restores_every_pixel(pixels):
     assert restored.shape == pixels.shape, (
         f"inverse_transform makes {tuple(restored.shape)} of {tuple(flat.shape)}, not "
         f"{tuple(pixels.shape)}: unflatten only the last dimension, flat.unflatten(-1, (28, 28))")
+    assert restored.dtype == torch.uint8, (
+        f"restored pixels are {restored.dtype}: whole numbers from 0 to 255 are torch.uint8")
     wrong = (restored.double() - pixels).abs().max()
     assert wrong == 0, (
         f"a restored pixel is off by {wrong:g}. The inverse of (x - mean) / std is x * std + mean, "
@@ -51,3 +52,19 @@ def test_a_figure_shows_training_digits_upright_and_with_their_labels(step2):
     assert most >= 8, (
         f"a figure shows at most {most} digits of the training set, upright, each in an axis with "
         "its label in the title; 8 are asked for. Are they mirrored, or the labels of others?")
+
+
+def test_a_first_reading_is_judged_by_other_digits_than_it_has_learned(step2):
+    splits = {name: split(name) for name in ["training", "validation"]}
+    shares = {}  # how many digits of each split the averages of each split read right, in %
+    for learned, (images, labels, _) in splits.items():
+        averages = torch.stack([images[labels == label].mean(dim=0) for label in range(10)])
+        for judged, (digits, answers, _) in splits.items():
+            guesses = torch.cdist(digits, averages).argmin(dim=1)
+            share = (guesses == answers).float().mean()
+            shares[learned, judged] = f"{100 * share:.1f} %"
+    right = shares.pop(("training", "validation"))
+    for names, share in shares.items():
+        assert share == right or share not in step2.printed.replace("%", " %").replace("  ", " "), (
+            "{} digits are read by the averages of {} digits: the digits that judge must not be "
+            "those that the averages were made of".format(*reversed(names)))
