@@ -14,7 +14,7 @@ from shutil import copytree, ignore_patterns
 from mistakes import RIGHT, WRONG
 
 ROOT = Path(__file__).resolve().parents[1]
-TESTS = sorted(ROOT.glob("tests/test_0*.py"))
+TESTS = sorted(ROOT.glob("tests/test_*.py"))
 
 
 def failed_tests(changes, files):
@@ -26,7 +26,7 @@ def failed_tests(changes, files):
             text = (course / file).read_text(encoding="utf-8")
             assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
             (course / file).write_text(text.replace(old, new), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-rfE", *files]
+        command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-rEf", *files]
         done = subprocess.run(command, cwd=course, capture_output=True, text=True)
         return re.findall(r"^(?:FAILED|ERROR) \S+::(\w+)", done.stdout, re.MULTILINE), done.stdout
 
@@ -36,7 +36,7 @@ def try_wrong(number):
     files = [f"tests/{path.name}" for path in TESTS if f"def {test}" in path.read_text()]
     failed, said = failed_tests([(file, old, new)], files)
     verdict = "caught" if any(name.startswith(test) for name in failed) else "NOT CAUGHT"
-    print(f"{number:3} {verdict}: {file} {new.strip()[:60]!r} {test}\n{said}", flush=True)
+    print(f"{number:3} {verdict}: {file} {new.strip()[:60]!r} {failed}\n{said}", flush=True)
     return verdict == "caught"
 
 

@@ -51,7 +51,7 @@ WRONG = [
      "DataLoader(load_digits(train=False), 300, drop_last=True)",
      "test_the_test_loader_gives_each_digit_of_the_test_set"),
     (COMMON, "MEAN, STD = 0.1307, 0.3081", "MEAN, STD = 0.3081, 0.1307",
-     "test_images_are_784_normalized_numbers"),
+     "test_the_constants_are_those_of_the_training_pixels"),
     (COMMON, "v2.Normalize([MEAN], [STD])", "v2.Normalize([0.5], [0.5])",
      "test_images_are_784_normalized_numbers"),
     (COMMON, "v2.ToDtype(torch.float32, scale=True),  # decimals",
@@ -60,7 +60,7 @@ WRONG = [
     (COMMON, "    nn.Flatten(start_dim=-3),\n", "    nn.Flatten(start_dim=-2),\n",
      "test_flatten_goes_row_by_row"),
     (COMMON, "    v2.ToImage(),  # whole",
-     "    v2.RandomHorizontalFlip(),\n    v2.ToImage(),  # whole",
+     "    v2.ToImage(),\n    v2.RandomRotation(10),  # whole",
      "test_every_training_digit_is_in_exactly_one_of_training_and_validation"),
     (COMMON, "raw.data.unsqueeze(1)", "raw.data.mT.unsqueeze(1)",
      "test_every_training_digit_is_in_exactly_one_of_training_and_validation"),
@@ -360,12 +360,12 @@ RIGHT = {
          "(batch, 256)\n        nn.ReLU(inplace=True),"),
         (COMMON, "nn.BatchNorm2d(16),\n        nn.ReLU(),",
          "nn.BatchNorm2d(16),\n        nn.ReLU(inplace=True),")],
-    "GELU, three hidden layers with batch normalization, in a class": [
+    "GELU, three hidden layers with layer normalization, in a class": [
         (COMMON, "def first_network(width=256):\n", '''class Network(nn.Module):
     def __init__(self, width=256):
         super().__init__()
         self.one = nn.Linear(784, width)
-        self.norm = nn.BatchNorm1d(width)
+        self.norm = nn.LayerNorm(width)
         self.two = nn.Linear(width, width // 2)
         self.three = nn.Linear(width // 2, 64)
         self.out = nn.Linear(64, 10)

@@ -2,20 +2,7 @@
 from collections import Counter, defaultdict
 
 import pytest
-from course import common, copy_course, explain, raw, run_step, split
-
-
-@pytest.fixture(scope="session")
-def sample_test():
-    """The 1,000 test digits of the sample: images (1000, 784), and labels"""
-    digits, labels, size = raw()
-    decimals = digits[size:].flatten(1) / 255
-    return (decimals - common.MEAN) / common.STD, labels[size:]
-
-
-@pytest.fixture(scope="session")
-def validation_digits():
-    return split("validation")[:2]  # images and labels
+from course import copy_course, explain, run_step
 
 
 # ---- a course, in which each script is run once --------------------------------------------------
@@ -42,14 +29,13 @@ step5 = fixture_of("05_save.py", "step4")
 
 
 @pytest.fixture(scope="session")
-def other_course(tmp_path_factory):
-    """A course, run as far as step 3, with other test digits: negatives"""
+def other_step3(tmp_path_factory):
+    """What step 3 does in a course with other test digits: negatives"""
     folder = copy_course(tmp_path_factory.mktemp("other"))
     file = folder / "tests/sample/MNIST/raw/t10k-images-idx3-ubyte"
     content = file.read_bytes()
     file.write_bytes(content[:16] + bytes(255 - pixel for pixel in content[16:]))
-    run_step(folder, "03_train.py")
-    return folder
+    return run_step(folder, "03_train.py")
 
 
 # ---- the table at the end ------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
+from torchvision.datasets import MNIST
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "tests/sample"
@@ -96,6 +97,14 @@ torch.set_num_threads(1)  # small tests gain nothing from more, and wait for eac
 
 
 # ---- the digits ----------------------------------------------------------------------------------
+training, test = [MNIST(SAMPLE, train=train) for train in [True, False]]
+PIXELS = torch.cat([training.data, test.data])  # all, as they lie on the disk: (5000, 28, 28)
+LABELS = torch.cat([training.targets, test.targets])  # (5000,)
+SIZE = len(training)  # where among them the test digits begin
+TEST_IMAGES = (PIXELS[SIZE:].flatten(1) / 255 - 0.1307) / 0.3081  # as a network gets them
+TEST_LABELS = LABELS[SIZE:]
+
+
 def gather(loader):
     """All images and labels of a loader, in the order in which it gives them"""
     batches = list(loader)
@@ -104,30 +113,18 @@ def gather(loader):
     return images, labels
 
 
-@cache
-def raw():
-    """The digits as they lie on the disk, training set first: pixels, labels, size of the former"""
-    training = common.DATASET(SAMPLE, train=True)
-    test = common.DATASET(SAMPLE, train=False)
-    pixels = torch.cat([training.data, test.data])
-    return pixels, torch.cat([training.targets, test.targets]), len(training)
-
-
 def outline(picture):
     """Which pixels are not as the corner: the same for a digit however it is normalized or drawn"""
     pixels = picture.flatten()
     return (pixels != pixels[0]).cpu().numpy().tobytes()
 
 
-@cache
-def outlines():
-    digits, *_ = raw()
-    return {outline(digit): number for number, digit in enumerate(digits)}
+PLACES = {outline(digit): place for place, digit in enumerate(PIXELS)}
 
 
 def find(pictures):
-    """Which raw digits these are, however they were normalized or drawn; -1 is none of them"""
-    return torch.tensor([outlines().get(outline(picture), -1) for picture in pictures])
+    """Their places in PIXELS, however they were normalized or drawn; -1 is none of these digits"""
+    return torch.tensor([PLACES.get(outline(picture), -1) for picture in pictures])
 
 
 @cache
@@ -137,13 +134,13 @@ def training_and_validation():
 
 @cache
 def split(name):
-    """A split's images and labels, and which raw digits they are"""
+    """A split's images and labels, and their places in PIXELS"""
     loader = common.test_loader() if name == "test" else training_and_validation()[name]
     images, labels = gather(loader)
     return images, labels, find(images)
 
 
-def accuracy(network, images, labels):
+def accuracy(network, images=TEST_IMAGES, labels=TEST_LABELS):
     logits = network.eval()(images)
     return (logits.argmax(dim=1) == labels).float().mean().item()
 
@@ -160,13 +157,14 @@ def copy_course(folder):
 def run(folder, script, *arguments, **environment):
     """Run a script as `python script arguments` does, but here, where all is imported already
 
-    What is returned: what it printed; what it stopped with, if it did; its variables; what each
-    figure showed when it was saved; the weights of each network that an optimizer trained; which
-    digits the loaders gave, batch by batch; and for each update, of which network it was, and how
-    many batches had been given.
+    What is returned: the folder; what it printed; what it stopped with, if it did; its variables;
+    what each figure showed when it was saved; the weights of each network that an optimizer
+    trained; which digits the loaders gave, batch by batch; and for each update, of which network it
+    was, and how many batches had been given.
     """
-    nothing = torch.tensor([])
-    done = SimpleNamespace(stopped=None, figures={}, networks={}, given=[nothing], updates=[])
+    done = SimpleNamespace(folder=folder, stopped=None, figures={}, networks={})
+    done.given = [torch.tensor([])]
+    done.updates = []
     savefig = Figure.savefig
     iterate = DataLoader.__iter__
 
@@ -225,9 +223,9 @@ def run_step(folder, script, *arguments):
     return done
 
 
-def load(folder, name):
-    """A network from the outputs/ of a course, and what its file says"""
-    common.OUTPUTS = folder / "outputs"
+def load(step, name):
+    """A network from outputs/, and what its file says"""
+    common.OUTPUTS = step.folder / "outputs"
     try:
         return common.load_network(name, "")
     except SystemExit:
@@ -251,8 +249,8 @@ def check_printed(step, wanted):
         assert re.search(pattern, step.printed), f"{item!r} is not among what the script prints"
 
 
-def check_drawn(folder, step, pattern, number):
-    files = {file.read_bytes() for file in (folder / "outputs").glob(pattern)}
+def check_drawn(step, pattern, number):
+    files = {file.read_bytes() for file in step.folder.glob(f"outputs/{pattern}")}
     assert len(files) >= number, (
         f"outputs/ has {len(files)} different figures {pattern}, {number} are asked for")
     empty = [name for name, seen in step.figures.items() if seen.empty]
@@ -297,10 +295,9 @@ def scaled(numbers):
     return (numbers - numbers.mean(dim=0)) / (numbers.std(dim=0) + 1e-9)
 
 
-def check_equal(network, other_course, name, sample_test):
-    images, _ = sample_test
-    other, _ = load(other_course, name)
-    assert torch.equal(network(images), other(images)), (
+def check_equal(network, other_step, name):
+    other, _ = load(other_step, name)
+    assert torch.equal(network(TEST_IMAGES), other(TEST_IMAGES)), (
         "a second run, with other test digits, ends with another network: call torch.manual_seed "
         "before anything that is random, and look at the test digits at the very end, when nothing "
         "is left to be learned, stopped or chosen. (Does a network in eval() answer the same each "

@@ -3,7 +3,7 @@ from inspect import getsource, signature
 
 import pytest
 import torch
-from course import check_printed, common, find, gather, optional, raw, split
+from course import LABELS, PIXELS, SIZE, check_printed, common, find, gather, optional, split
 from PIL import Image
 
 SPLITS = ["training", "validation", "test"]
@@ -13,20 +13,19 @@ SPLITS = ["training", "validation", "test"]
 def test_every_training_digit_is_in_exactly_one_of_training_and_validation():
     *_, training = split("training")
     *_, validation = split("validation")
-    *_, size = raw()
     both = torch.cat([training, validation])
-    share = len(validation) / size
-    assert len(both) == size and 0.04 < share < 0.25, (
+    share = len(validation) / SIZE
+    assert len(both) == SIZE and 0.04 < share < 0.25, (
         f"training and validation have {len(both)} digits together, {share:.0%} for validation; "
-        f"it must be the {size} of the training set, about 1 of 12 for validation. Look at "
+        f"it must be the {SIZE} of the training set, about 1 of 12 for validation. Look at "
         "training_loaders: are the two exchanged, are some in both, or is there a drop_last or "
         "train=False?")
-    foreign = (both < 0) | (both >= size)
+    foreign = (both < 0) | (both >= SIZE)
     assert not foreign.any(), (
         f"{foreign.sum()} digits of the two splits are not in the training set. Are the rows still "
         "whole digits in their pixel order, all normalized by the same two constants, is nothing "
         "in transform random, and do both loaders come from train=True?")
-    assert len(both.unique()) == size, (
+    assert len(both.unique()) == SIZE, (
         "some digits are in both splits or twice in one: use random_split, or look at the indices")
 
 
@@ -76,8 +75,7 @@ def test_the_training_loader_makes_batches_of_the_size_that_is_asked_for():
 
 def test_the_test_loader_gives_each_digit_of_the_test_set():
     *_, test = split("test")
-    digits, _, size = raw()
-    assert torch.equal(test, torch.arange(size, len(digits))), (
+    assert torch.equal(test, torch.arange(SIZE, len(PIXELS))), (
         "test_loader() must give every digit of the test set once, in the order in which they "
         "come, and no training digit: look for train=True, shuffle, drop_last, or a sampler")
     images, _ = next(iter(common.test_loader()))
@@ -85,13 +83,12 @@ def test_the_test_loader_gives_each_digit_of_the_test_set():
 
 
 def test_labels_still_belong_to_their_images():
-    _, true, _ = raw()
     for name in SPLITS:
-        _, labels, numbers = split(name)
+        _, labels, places = split(name)
         assert labels.ndim == 1, (
             f"labels of the {name} split have the shape {tuple(labels.shape)}: give one class "
             "number for each image, not a vector")
-        wrong = (labels != true[numbers])[numbers >= 0].sum()
+        wrong = (labels != LABELS[places])[places >= 0].sum()
         assert wrong == 0, (
             f"{wrong} of the {len(labels)} labels in the {name} split are not those of their "
             "images: images and labels must be shuffled and split together")

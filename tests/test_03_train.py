@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from course import accuracy, check_drawn, check_equal, check_non_linear, check_plain_logits, common
-from course import load, networks_with_validation_digits, optional
+from course import TEST_IMAGES, TEST_LABELS, accuracy, check_drawn, check_equal, check_non_linear
+from course import check_plain_logits, common, load, networks_with_validation_digits, optional
+from course import split
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
@@ -21,12 +22,10 @@ IDENTITY = nn.Linear(784, 784, bias=False)  # its logits are the images
 IDENTITY.weight.data = torch.eye(784)
 
 
-@pytest.fixture
-def digits(sample_test):
-    return [part[:960:15] for part in sample_test]  # 64, of all classes
+DIGITS = TEST_IMAGES[:960:15], TEST_LABELS[:960:15]  # 64, of all classes
 
 
-def train(network, digits, batch_size=32, rate=0.1, **options):
+def train(network, digits=DIGITS, batch_size=32, rate=0.1, **options):
     """Train with the loop that is tested, and return the loss that it says"""
     loader = DataLoader(TensorDataset(*digits), batch_size)
     optimizer = torch.optim.SGD(network.parameters(), lr=rate)
@@ -34,9 +33,8 @@ def train(network, digits, batch_size=32, rate=0.1, **options):
 
 
 # ---- the network ---------------------------------------------------------------------------------
-def test_the_first_network_gives_ten_plain_logits_for_each_digit(digits):
-    images, _ = digits
-    check_plain_logits("first_network", common.first_network(), images)
+def test_the_first_network_gives_ten_plain_logits_for_each_digit():
+    check_plain_logits("first_network", common.first_network(), TEST_IMAGES)
 
 
 def test_the_first_network_has_two_hidden_layers():
@@ -45,42 +43,41 @@ def test_the_first_network_has_two_hidden_layers():
         f"{count} layers with weights: two hidden layers and the output make at least 3")
 
 
-def test_there_is_a_non_linearity_after_each_hidden_layer(digits):
-    images, _ = digits
-    check_non_linear(common.first_network(), images)
+def test_there_is_a_non_linearity_after_each_hidden_layer():
+    check_non_linear(common.first_network(), TEST_IMAGES)
 
 
 # ---- the loop ------------------------------------------------------------------------------------
-def test_an_epoch_changes_every_weight(digits):
+def test_an_epoch_changes_every_weight():
     network = common.first_network()
     before = deepcopy(network)
-    train(network, digits)
+    train(network)
     for (name, weights), old in zip(network.named_parameters(), before.parameters()):
         assert not torch.equal(weights, old), (
             f"{name} did not change: are backward() and step() called, no zero_grad() between, and "
             "is every layer used?")
 
 
-def test_gradients_do_not_pile_up_from_batch_to_batch(digits):
+def test_gradients_do_not_pile_up_from_batch_to_batch():
     together = nn.Linear(784, 10)
     apart = deepcopy(together)
-    train(together, digits)
-    train(apart, [part[:32] for part in digits])
+    train(together)
+    train(apart, [part[:32] for part in DIGITS])
     apart.zero_grad()
-    train(apart, [part[32:] for part in digits])
+    train(apart, [part[32:] for part in DIGITS])
     assert torch.allclose(together.weight, apart.weight, atol=1e-5), (
         "two batches in one epoch give other weights than the same two one after the other: the "
         "gradients of the first are still there in the second. Call optimizer.zero_grad() and "
         "optimizer.step() for every batch.")
 
 
-def test_an_epoch_makes_one_update_for_each_batch_in_training_mode(digits):
+def test_an_epoch_makes_one_update_for_each_batch_in_training_mode():
     norm = nn.BatchNorm1d(784)  # counts the batches that it sees in training mode
     network = nn.Sequential(norm, nn.Linear(784, 10)).eval()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     updates = []
     optimizer.register_step_post_hook(lambda *_: updates.append(1))
-    common.train_one_epoch(network, DataLoader(TensorDataset(*digits), 8), optimizer)
+    common.train_one_epoch(network, DataLoader(TensorDataset(*DIGITS), 8), optimizer)
     assert len(updates) == 8, (
         f"for 8 batches train_one_epoch called optimizer.step() {len(updates)} times: once for "
         "each, of the optimizer that it gets, and no return before the last")
@@ -89,30 +86,30 @@ def test_an_epoch_makes_one_update_for_each_batch_in_training_mode(digits):
         "network.train() before the loop, since evaluation has switched dropout off")
 
 
-def test_an_epoch_moves_the_schedule_once_for_each_batch(digits):
+def test_an_epoch_moves_the_schedule_once_for_each_batch():
     optional(PARAMETERS, "schedule")
     steps = []
     schedule = SimpleNamespace(step=lambda: steps.append(1))
-    train(nn.Linear(784, 10), digits, batch_size=8, schedule=schedule)
+    train(nn.Linear(784, 10), batch_size=8, schedule=schedule)
     assert len(steps) == 8, (
         f"for 8 batches train_one_epoch called schedule.step() {len(steps)} times: call it after "
         "each batch, if there is a schedule")
 
 
 @pytest.mark.parametrize("name, value", [("smoothing", 0.5), ("augment", torch.zeros_like)])
-def test_an_epoch_uses_smoothing_and_augment(name, value, digits):
+def test_an_epoch_uses_smoothing_and_augment(name, value):
     optional(PARAMETERS, name)
     network = nn.Linear(784, 10)
-    usual = train(network, digits, rate=0.0)  # which changes nothing
+    usual = train(network, rate=0.0)  # which changes nothing
     assert usual is not None, NOTHING
-    assert usual != train(network, digits, rate=0.0, **{name: value}), (
+    assert usual != train(network, rate=0.0, **{name: value}), (
         f"train_one_epoch does not use {name}")
 
 
-def test_an_epoch_returns_the_mean_loss_as_a_number(digits):
-    images, labels = digits
+def test_an_epoch_returns_the_mean_loss_as_a_number():
+    images, labels = DIGITS
     network = nn.Linear(784, 10)
-    loss = train(network, digits, batch_size=2, rate=0.0)
+    loss = train(network, batch_size=2, rate=0.0)
     expected = cross_entropy(network(images), labels).item()
     assert loss is not None, NOTHING
     assert not torch.is_tensor(loss), (
@@ -177,30 +174,30 @@ def test_evaluate_gives_the_mean_loss_and_the_share_of_right_answers():
 
 # ---- the script ----------------------------------------------------------------------------------
 @pytest.fixture
-def first(course, step3):
+def first(step3):
     """The network that step 3 has saved, and what its file says"""
-    return load(course, "first_network.pt")
+    return load(step3, "first_network.pt")
 
 
-def test_the_script_trains_a_network_that_reads_digits(first, sample_test):
+def test_the_script_trains_a_network_that_reads_digits(first):
     network, _ = first
-    share = accuracy(network, *sample_test)
+    share = accuracy(network)
     assert share > 0.85, (
         f"the network in outputs/first_network.pt reads {share:.1%} of the sample's test digits; "
         "about 93 % are normal. Is the optimizer built on this network's parameters, the learning "
         "rate sensible, the trained network saved?")
 
 
-def test_the_script_trains_the_same_network_whatever_the_test_digits(
-        first, other_course, sample_test):
+def test_the_script_trains_the_same_network_whatever_the_test_digits(first, other_step3):
     network, _ = first
-    check_equal(network, other_course, "first_network.pt", sample_test)
+    check_equal(network, other_step3, "first_network.pt")
 
 
-def test_the_validation_accuracy_is_true(first, validation_digits):
+def test_the_validation_accuracy_is_true(first):
     network, facts = first
+    images, labels, _ = split("validation")
     said = float(facts["validation_accuracy"])
-    true = accuracy(network, *validation_digits)
+    true = accuracy(network, images, labels)
     assert said == pytest.approx(true, abs=0.002), (
         f"step 3 says that {said:.2%} of the validation digits are read right, but it is "
         f"{true:.2%}. Does step 3 evaluate with the validation loader, and is the split seeded, so "
@@ -213,15 +210,15 @@ def test_no_network_learns_from_validation_digits(step3):
         "its validation accuracy does not say how it reads digits that it has never met")
 
 
-def test_both_loss_curves_are_drawn(course, step3, first, validation_digits):
-    check_drawn(course, step3, "03_loss_curves.png", 1)
+def test_both_loss_curves_are_drawn(step3, first):
+    check_drawn(step3, "03_loss_curves.png", 1)
     curves = step3.figures["03_loss_curves"].curves  # one that is drawn twice is there once
     falling = [curve for curve in curves if curve[0] > curve[-1]]
     assert len(falling) >= 2, (
         f"{len(falling)} different curves fall from the first epoch to the last; training and "
         "validation loss are two: was one of them drawn twice?")
     network, _ = first
-    images, labels = validation_digits
+    images, labels, _ = split("validation")
     loss = cross_entropy(network(images), labels)
     fitting = []  # the names of the curves with such a point
     for curve, name in curves.items():

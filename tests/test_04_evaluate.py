@@ -4,21 +4,20 @@ from itertools import combinations
 
 import pytest
 import torch
-from course import accuracy, check_drawn, check_equal, check_non_linear, check_plain_logits, common
-from course import load, networks_with_validation_digits, optional, raw, run_step
+from course import SIZE, TEST_IMAGES, TEST_LABELS, accuracy, check_drawn, check_equal
+from course import check_non_linear, check_plain_logits, common, load
+from course import networks_with_validation_digits, optional, run_step, split
 
 PASS = 0.90  # of the test digits; the course's pass mark
 
 
-def test_a_convolutional_network_gives_ten_plain_logits_for_each_digit(sample_test):
-    images, _ = sample_test
+def test_a_convolutional_network_gives_ten_plain_logits_for_each_digit():
     network = optional(vars(common), "convolutional_network")()
-    check_plain_logits("convolutional_network", network, images[:64])
+    check_plain_logits("convolutional_network", network, TEST_IMAGES[:64])
 
 
-def test_a_convolutional_network_has_a_non_linearity_after_each_hidden_layer(sample_test):
-    images, _ = sample_test
-    check_non_linear(optional(vars(common), "convolutional_network")(), images[:64])
+def test_a_convolutional_network_has_a_non_linearity_after_each_hidden_layer():
+    check_non_linear(optional(vars(common), "convolutional_network")(), TEST_IMAGES[:64])
 
 
 def split_at_the_test(step):
@@ -34,20 +33,19 @@ def rows(step4):
 
 
 @pytest.fixture
-def tuned(course, step4):
-    network, _ = load(course, "tuned_network.pt")
+def tuned(step4):
+    network, _ = load(step4, "tuned_network.pt")
     return network
 
 
-def test_the_test_digits_play_no_part_in_training_and_choosing(tuned, other_course, sample_test):
-    run_step(other_course, "04_evaluate.py")
-    check_equal(tuned, other_course, "tuned_network.pt", sample_test)
+def test_the_test_digits_play_no_part_in_training_and_choosing(tuned, other_step3):
+    run_step(other_step3.folder, "04_evaluate.py")
+    check_equal(tuned, other_step3, "tuned_network.pt")
 
 
 def test_the_test_digits_come_last(step4):
-    *_, size = raw()
     _, last = step4.updates[-1]  # how many batches had been given
-    assert (torch.cat(step4.given[:last]) < size).all(), (
+    assert (torch.cat(step4.given[:last]) < SIZE).all(), (
         "a loader gave test digits before the last update: they come at the very end, when nothing "
         "is left to be learned or chosen")
 
@@ -59,8 +57,9 @@ def test_several_settings_were_really_tried(rows):
         "in the table")
 
 
-def test_the_candidates_are_judged_on_validation_digits(rows, validation_digits):
-    number = 2 * len(validation_digits[1])  # twice: an accuracy may be the mean of two
+def test_the_candidates_are_judged_on_validation_digits(rows):
+    _, labels, _ = split("validation")
+    number = 2 * len(labels)  # twice: an accuracy may be the mean of two
     possible = {f"{100 * right / number:.2f}" for right in range(number + 1)}
     fitting = [share for *_, share in rows if share in possible]
     assert len(fitting) >= len(rows) / 2, (
@@ -107,8 +106,8 @@ def test_the_best_candidate_was_taken(rows, step4, tuned):
         "weights, and the best one trained and saved?")
 
 
-def test_the_printed_test_accuracy_was_computed(step4, tuned, sample_test):
-    share = accuracy(tuned, *sample_test)
+def test_the_printed_test_accuracy_was_computed(step4, tuned):
+    share = accuracy(tuned)
     _, after = split_at_the_test(step4)
     assert f"{100 * share:.1f}" in after or f"{share:.3f}" in after, (
         f"as loaded from outputs/tuned_network.pt, the network reads {share:.1%} of the test "
@@ -118,14 +117,14 @@ def test_the_printed_test_accuracy_was_computed(step4, tuned, sample_test):
         "digits?")
 
 
-def test_three_figures_are_drawn(course, step4):
-    check_drawn(course, step4, "04_*.png", 3)
+def test_three_figures_are_drawn(step4):
+    check_drawn(step4, "04_*.png", 3)
 
 
-def test_the_tuned_network_passes_and_beats_the_first(course, tuned, sample_test):
-    first, _ = load(course, "first_network.pt")
-    first = accuracy(first, *sample_test)
-    tuned = accuracy(tuned, *sample_test)
+def test_the_tuned_network_passes_and_beats_the_first(step3, tuned):
+    first, _ = load(step3, "first_network.pt")
+    first = accuracy(first)
+    tuned = accuracy(tuned)
     assert tuned >= PASS, (
         f"the tuned network reads {tuned:.1%} of the sample's test digits; the pass mark is "
         f"{PASS:.0%}")
@@ -134,11 +133,10 @@ def test_the_tuned_network_passes_and_beats_the_first(course, tuned, sample_test
         "picked and saved?")
 
 
-def test_the_tuned_network_has_not_learned_mirrored_digits(tuned, sample_test):
-    images, labels = sample_test
-    pictures = images.unflatten(1, (28, 28))
+def test_the_tuned_network_has_not_learned_mirrored_digits(tuned):
+    pictures = TEST_IMAGES.unflatten(1, (28, 28))
     for side, mirrored in {"left and right": pictures.flip(2), "above": pictures.flip(1)}.items():
-        share = accuracy(tuned, mirrored.flatten(1), labels)
+        share = accuracy(tuned, mirrored.flatten(1))
         assert share < 0.7, (
             f"the tuned network reads {share:.0%} of the digits when {side} are exchanged, which "
             "it can only have learned: no augmentation may mirror digits, a mirrored 2 is no 2")
