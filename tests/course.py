@@ -41,7 +41,9 @@ HELP = {  # what the libraries say to beginners' mistakes, and what it means her
     r"shape '.*' is invalid .*": r"\g<0>: is it one digit, or a batch of them?",
     r"'numpy.ndarray' object has no .*": "a tensor is asked for, not a numpy array",
     r".*'astype'.*|to\(\) received an invalid .*": "a tensor changes its type by .to(torch.uint8)",
-    r"'list' object has no attribute '(?!dataset).*": (
+    r"'(list|tuple)' object has no attribute 'dataset'": (
+        "loaders are asked for, DataLoader(digits, batch_size), not the batches that they give"),
+    r"'list' object has no attribute .*": (
         "a list is no network: nn.Sequential makes one of its layers"),
     r".* is not a Module subclass": (
         r"\g<0>: layers need brackets, nn.ReLU(), and stand in nn.Sequential without a list"),

@@ -29,13 +29,6 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation():
         "some digits are in both splits or twice in one: use random_split, or look at the indices")
 
 
-def test_validation_digits_are_drawn_at_random():
-    *_, validation = split("validation")
-    distances = validation.sort().values.diff()
-    assert len(distances.unique()) > 5, (
-        "validation is one block of the training set, or every n-th digit: split at random")
-
-
 def digits_to_validate(batch_size=128, training_loaders=common.training_loaders):
     """Which digits the validation loader gives, from the lowest number on"""
     _, validation_loader = training_loaders(batch_size)
@@ -57,7 +50,8 @@ def test_the_seed_and_nothing_else_chooses_the_split():
     exec(text.replace(f"SEED = {common.SEED}", f"SEED = {common.SEED + 1}"), other)
     others = digits_to_validate(training_loaders=other["training_loaders"])
     assert not torch.equal(digits_to_validate(), others), (
-        "with another SEED in common.py the split is the same: random_split needs a generator with "
+        "with another SEED in common.py the split is the same: draw the validation digits at "
+        "random, no block and not every n-th; random_split needs a generator with "
         ".manual_seed(SEED)")
     before = torch.get_rng_state()
     common.training_loaders()
@@ -111,31 +105,23 @@ def test_images_are_784_normalized_numbers():
         assert (images.dtype, labels.dtype) == (torch.float32, torch.int64), (
             f"images are {images.dtype}, labels {labels.dtype}; a network wants decimals, "
             "torch.float32, and cross_entropy class numbers, torch.int64")
-        decimals = images * common.STD + common.MEAN
+        decimals = images * 0.3081 + 0.1307  # as MNIST's 60,000 training digits are
         ends = decimals.min().item(), decimals.max().item()
-        assert ends == pytest.approx((0, 1), abs=1e-3), (
-            f"the {name} split goes from {images.min():.2f} to {images.max():.2f}: normalize once, "
-            "(decimal - MEAN) / STD, in every split. -0.42 to 2.82 is right. (0 to 1: not "
-            "normalized. -1 to 1: with 0.5 and 0.5. Below -1.5: twice. Up to 827: not divided by "
-            "255, scale=True. -2.36 to 5.29: MEAN and STD exchanged.)")
+        assert ends == pytest.approx((0, 1), abs=2e-4), (
+            f"the {name} split goes from {images.min():.3f} to {images.max():.3f}: normalize once, "
+            "(decimal - 0.1307) / 0.3081, in every split. -0.424 to 2.821 is right. (0 to 1: not "
+            "normalized. -1 to 1: with 0.5 and 0.5. -2.357 to 5.294: MEAN and STD exchanged. Below "
+            "-1.5: twice. Up to 827: not divided by 255, scale=True.)")
 
 
-def test_the_constants_are_those_of_the_training_pixels():
-    assert (common.MEAN, common.STD) == pytest.approx((0.1307, 0.3081), abs=1e-4), (
-        f"MEAN and STD are {common.MEAN} and {common.STD}, and those of MNIST's 60,000 training "
-        "digits 0.1307 and 0.3081: swapped, of all 70,000, or of another dataset?")
-
-
-def test_flatten_goes_row_by_row():
-    picture = Image.new("L", (28, 28))
-    picture.putpixel((5, 3), 255)  # column 5 of row 3
-    flat = common.transform(picture)
+def test_one_picture_becomes_784_numbers_row_by_row():
+    flat = common.transform(Image.fromarray(PIXELS[0].numpy()))
     assert flat.shape == (784,), (
         f"transform makes {tuple(flat.shape)} of one picture, not (784,): flatten all of the last "
         "three dimensions")
-    assert flat.argmax() == 89, (
-        f"transform takes the pixel of row 3, column 5 to {flat.argmax()}, and not to "
-        "3 * 28 + 5 = 89: is the picture turned, or a negative?")
+    assert find([flat]) == 0, (
+        "of one picture transform makes other numbers than the loaders have, or in another order: "
+        "is it turned, or a negative?")
 
 
 # ---- the script ----------------------------------------------------------------------------------
