@@ -79,7 +79,7 @@ print(f"\nThe loss of one batch: {loss:.4f}")
 # Where it is negative, a larger weight would make the loss smaller.
 loss.backward()
 weights = network[4].weight  # of the last layer, 128 for each of its ten logits: (10, 128)
-place = 3, 46  # one of them, of the logit for a 3; any other would do
+place = 3, 12  # one of them, of the logit for a 3; any other would do
 print(f"One weight: {weights[place]:.6f}, its gradient: {weights.grad[place]:.6f}")
 
 # For the last layer the way back is short. The probability of a 3 should be 1 for a 3, and 0 for
@@ -87,7 +87,7 @@ print(f"One weight: {weights[place]:.6f}, its gradient: {weights.grad[place]:.6f
 # weight is multiplied by, is the digit's share; the gradient is the mean of all shares.
 hidden = network[:4](batch)  # what the last layer gets: (128, 128)
 too_high = network[4](hidden).softmax(dim=1)[:, 3] - (batch_labels == 3).float()  # (128,)
-print(f"The gradient by hand: {(too_high * hidden[:, 46]).mean():.6f}")
+print(f"The gradient by hand: {(too_high * hidden[:, 12]).mean():.6f}")
 
 # The update: each weight moves against its gradient, by 0.1 times as much (the learning rate).
 with torch.no_grad():  # this calculation is not to be recorded for backward()

@@ -165,7 +165,8 @@ def test_evaluate_gives_the_mean_loss_and_the_share_of_right_answers():
     assert share == pytest.approx(0.7, abs=1e-6), (
         f"7 of 10 digits are right, but evaluate says {share:.4f}, as a share. Divide the number "
         "of right digits by the number of digits; the last batch is smaller (0.58 = mean over "
-        "batches) and counts too (0.88 = it was dropped).")
+        "batches) and counts too (0.88 = it was dropped; 0.1: argmax "
+        "without dim=1).")
     assert loss == pytest.approx(expected, abs=1e-3), (
         f"the mean loss of ten digits is {expected:.4f}, but evaluate says {loss:.4f}: weigh the "
         "smaller last batch by its size, and leave out no batch (if it is nll_loss: here "

@@ -135,8 +135,8 @@ def test_the_tuned_network_passes_and_beats_the_first(step3, tuned):
 
 def test_the_tuned_network_has_not_learned_mirrored_digits(tuned):
     pictures = TEST_IMAGES.unflatten(1, (28, 28))
-    for side, mirrored in {"left and right": pictures.flip(2), "above": pictures.flip(1)}.items():
-        share = accuracy(tuned, mirrored.flatten(1))
-        assert share < 0.7, (
-            f"the tuned network reads {share:.0%} of the digits when {side} are exchanged, which "
-            "it can only have learned: no augmentation may mirror digits, a mirrored 2 is no 2")
+    for sides in [[2], [1], [1, 2]]:  # left and right, top and bottom, or both exchanged
+        share = accuracy(tuned, pictures.flip(sides).flatten(1))
+        assert share < 0.7, (  # 0.2 to 0.5 is usual
+            f"the tuned network reads {share:.0%} of mirrored or turned digits, which it can only "
+            "have learned: a mirrored 2 is no 2, so no augmentation may mirror it, or turn it far")
