@@ -311,7 +311,7 @@ def check_equal(network, other_step, name):
 def networks_with_validation_digits(step):
     """Those with more than one update (one may be by hand) by a batch that has some of them"""
     *_, validation = split("validation")
-    counts = Counter()
-    for network, place in step.updates:
-        counts[network] += torch.isin(step.given[place - 1], validation).any().item()
+    counts = Counter(
+        network for network, place in step.updates
+        if torch.isin(step.given[place - 1], validation).any())
     return [network for network, count in counts.items() if count > 1]

@@ -1,4 +1,5 @@
 """Step 1: the digits arrive complete, once each, normalized, flat, and with their labels."""
+import re
 from inspect import getsource, signature
 
 import pytest
@@ -29,27 +30,28 @@ def test_every_training_digit_is_in_exactly_one_of_training_and_validation():
         "some digits are in both splits or twice in one: use random_split, or look at the indices")
 
 
-def digits_to_validate(batch_size=128, training_loaders=common.training_loaders):
+def digits_to_validate(loaders):
     """Which digits the validation loader gives, from the lowest number on"""
-    _, validation_loader = training_loaders(batch_size)
+    _, validation_loader = loaders
     images, _ = gather(validation_loader)
     return find(images).sort().values
 
 
 def test_the_split_is_always_the_same():
     optional(signature(common.training_loaders).parameters, "batch_size")
-    assert torch.equal(digits_to_validate(), digits_to_validate(batch_size=32)), (
+    first = digits_to_validate(common.training_loaders())
+    second = digits_to_validate(common.training_loaders(batch_size=32))
+    assert torch.equal(first, second), (
         "training_loaders() splits otherwise each time, or for each batch size: then step 4 "
         "validates with digits that the network of step 3 has learned. Give random_split a "
         "generator that starts at SEED.")
 
 
 def test_the_seed_and_nothing_else_chooses_the_split():
-    text = getsource(common)
     other = {"__file__": common.__file__}
-    exec(text.replace(f"SEED = {common.SEED}", f"SEED = {common.SEED + 1}"), other)
-    others = digits_to_validate(training_loaders=other["training_loaders"])
-    assert not torch.equal(digits_to_validate(), others), (
+    exec(re.sub(r"(?m)^SEED *=", "SEED = 1 +", getsource(common)), other)
+    others = digits_to_validate(other["training_loaders"]())
+    assert not torch.equal(digits_to_validate(common.training_loaders()), others), (
         "with another SEED in common.py the split is the same: draw the validation digits at "
         "random, no block and not every n-th; random_split needs a generator with "
         ".manual_seed(SEED)")
