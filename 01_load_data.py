@@ -89,4 +89,4 @@ print(f"Its first ten labels: {labels[:10].tolist()}")
 # Try this: print another digit, training_set[7] and training_set.data[7].
 # Try this: ask for training_loaders(batch_size=32). Which of the printed lines change?
 # Try this: change SEED in common.py. Which labels does the first batch have now?
-# Write it yourself: common.transform, training_loaders and test_loader. (README, "Do it yourself")
+# Write it yourself: common.transform and training_loaders. (README, "Do it yourself")

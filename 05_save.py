@@ -76,11 +76,12 @@ To read your own handwriting: python 05_save.py draw
 def as_mnist(ink):
     """One digit as MNIST has them, 28 x 28, made of a picture of its ink, light on 0, of any size
 
-    First crop() leaves the ink's box, ink.getbbox(). Its longer side becomes 20 pixels, by
-    resize(), in proportion, but the other one at least 1. The mean row and the mean column of all
-    pixels that are not 0 come to 14, by crop(), which finds 0 beyond a picture. Thin strokes have
-    become faint: last, ImageOps.autocontrast(picture, cutoff=(0, 4)) makes the lightest 4 % of the
-    pixels 255, and the others lighter in proportion.
+    First crop(box) leaves the ink's box, ink.getbbox(): left, top, right, bottom. Its longer side
+    becomes 20 pixels, by resize((width, height)), in proportion, but the other one at least 1. The
+    mean row and the mean column of all pixels that are not 0, np.nonzero(picture), come to 14, by
+    crop(), which finds 0 beyond a picture. Thin strokes have become faint: last,
+    ImageOps.autocontrast(picture, cutoff=(0, 4)) makes the lightest 4 % of the pixels 255, and the
+    others lighter in proportion.
     """
     digit = ink.crop(ink.getbbox())
     scale = 20 / max(digit.size)

@@ -57,10 +57,11 @@ def raw_digits(train):
 
 
 # ---- Step 1: the transform -----------------------------------------------------------------------
-# A variable, no function: transform = v2.Compose([...]). Its stages: v2.ToImage() makes a tensor,
-# v2.ToDtype(torch.float32, scale=True) divides by 255, v2.Normalize([mean], [deviation]) takes a
-# list with one number for each colour, and nn.Flatten(start_dim=-3) makes one of the last three
-# dimensions, (1, 28, 28) -> (784,), or of all digits at once (60000, 1, 28, 28) -> (60000, 784).
+# A variable, no function: transform = v2.Compose([...]) of the four stages that step 1 lists. They
+# are v2.ToImage(), v2.ToDtype(torch.float32, scale=True), which also divides by 255, v2.Normalize,
+# which takes two lists, with one number for each colour, and nn.Flatten(start_dim=...), which makes
+# one of that dimension and all behind it: (1, 28, 28) -> (784,), but also, of all digits at once,
+# (60000, 1, 28, 28) -> (60000, 784), so that start_dim has to be counted from the end.
 transform = v2.Compose([
     v2.ToImage(),  # whole numbers, 0 ... 255
     v2.ToDtype(torch.float32, scale=True),  # decimals, 0.0 ... 1.0
@@ -82,8 +83,8 @@ def training_loaders(batch_size=128):
     """Two loaders for load_digits(train=True): 11/12 of them to train on, 1/12 to validate
 
     random_split(digits, shares, generator) deals them out, and torch.Generator().manual_seed(SEED)
-    lets it do so always alike. A DataLoader(digits, batch_size, shuffle=True) is the first, and one
-    that does not shuffle, 1,000 a batch, the second. Both give (batch, 784) and labels, (batch,).
+    lets it do so always alike. Each loader is a DataLoader(digits, batch_size), the second one with
+    1,000 a batch; shuffle=True is for the one of which step 1 says that it shuffles.
     """
     generator = torch.Generator().manual_seed(SEED)  # so that the split is always the same
     training, validation = random_split(load_digits(train=True), [11 / 12, 1 / 12], generator)
@@ -98,9 +99,10 @@ def test_loader():
 
 # ---- Step 2: the transform's inverse -------------------------------------------------------------
 def inverse_transform(flat):
-    """Back to pixels, whole numbers from 0 to 255 of the type torch.uint8
+    """Back to pixels, as step 2 does it, and .to(torch.uint8), the type of whole numbers up to 255
 
-    One digit, (784,) -> (28, 28), or a batch, (batch, 784) -> (batch, 28, 28), as step 2 does it.
+    One digit, (784,) -> (28, 28), or a batch, (batch, 784) -> (batch, 28, 28): tensor.unflatten is
+    the opposite of flatten.
     """
     pixels = (flat * STD + MEAN) * 255
     return pixels.round().to(torch.uint8).unflatten(-1, (28, 28))
@@ -164,7 +166,10 @@ def predict(network, loader):
 
 
 def evaluate(network, loader):
-    """The mean loss of all digits of a loader, and the share that is read right, two numbers"""
+    """The mean loss of the logits that predict() returns, and the share that is read right
+
+    Two numbers, no tensors, of all digits of the loader.
+    """
     logits, labels = predict(network, loader)
     loss = cross_entropy(logits, labels)
     right = logits.argmax(dim=1) == labels  # the answer: the place of the highest of the ten
@@ -175,9 +180,10 @@ def evaluate(network, loader):
 def convolutional_network():
     """Four convolutions make 16, 32, 64 and 128 pictures of a digit, smaller and smaller ones
 
-    nn.Unflatten(1, (1, 28, 28)) first. Windows are 5 x 5, then 3 x 3. After each convolution come
-    nn.BatchNorm2d and nn.ReLU, after the first and third nn.MaxPool2d(2) before these: sizes from
-    28 to 24, 12, 10, 8, 4, 2. At last nn.Flatten() and nn.Linear: (batch, 784) -> (batch, 10).
+    nn.Unflatten(1, (1, 28, 28)) makes pictures of the rows of numbers first. The first windows are
+    5 x 5, the others 3 x 3. Each convolution is followed by batch normalization and a ReLU, the
+    first and the third by pooling before these. nn.Flatten() and ten logits come last. How many
+    pictures each layer gets, and of which size, step 4 tells how to compute.
     """
     return nn.Sequential(
         nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)

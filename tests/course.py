@@ -18,6 +18,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
@@ -162,13 +163,13 @@ def run(folder, script, *arguments, **environment):
     """Run a script as `python script arguments` does, but here, where all is imported already
 
     What is returned: the folder; what it printed; what it stopped with, if it did; its variables;
-    what each figure showed when it was saved; the weights of each network that an optimizer
-    trained; which digits the loaders gave, batch by batch; and for each update, of which network it
-    was, and how many batches had been given.
+    what each figure showed when it was saved; which digits the loaders gave, batch by batch; for
+    each update of an optimizer, of which network it was, and how many batches had been given; and
+    these networks.
     """
-    done = SimpleNamespace(folder=folder, stopped=None, figures={}, networks={})
+    done = SimpleNamespace(folder=folder, stopped=None, figures={}, updates=[])
     done.given = [torch.tensor([])]
-    done.updates = []
+    networks = {}  # for each weight, the network that it belongs to
     savefig = Figure.savefig
     iterate = DataLoader.__iter__
 
@@ -181,13 +182,15 @@ def run(folder, script, *arguments, **environment):
             done.given.append(find(batch[0]))
             yield batch
 
-    def keep_update(optimizer, arguments, keywords):
-        weights = optimizer.param_groups[0]["params"]
-        network = id(weights[0])
-        done.networks[network] = weights
-        done.updates.append((network, len(done.given)))
+    def keep_network(module, inputs, output):  # after its layers
+        networks.update(dict.fromkeys(module.parameters(), module))
 
-    after_update = register_optimizer_step_post_hook(keep_update)
+    def keep_update(optimizer, arguments, keywords):
+        weight, *_ = optimizer.param_groups[0]["params"]
+        done.updates.append((networks[weight], len(done.given)))
+
+    hooks = [
+        register_module_forward_hook(keep_network), register_optimizer_step_post_hook(keep_update)]
     with pytest.MonkeyPatch.context() as here, redirect_stdout(io.StringIO()) as printed:
         here.chdir(folder)
         here.syspath_prepend(folder)
@@ -202,7 +205,9 @@ def run(folder, script, *arguments, **environment):
             done.stopped = stop.code
         except Exception as error:
             done.stopped = explain(error)
-    after_update.remove()
+    for hook in hooks:
+        hook.remove()
+    done.networks = list(dict.fromkeys(network for network, _ in done.updates))
     done.printed = printed.getvalue()
     return done
 

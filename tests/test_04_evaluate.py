@@ -64,7 +64,8 @@ def test_the_candidates_are_judged_on_validation_digits(rows):
     fitting = [share for *_, share in rows if share in possible]
     assert len(fitting) >= len(rows) / 2, (
         f"of the accuracies in the table, most are no whole number of {number // 2} validation "
-        "digits, with two decimals: judge the candidates by digits that they have not learned from")
+        "digits, with two decimals: judge the candidates by these, neither by "
+        "digits that they have learned from nor by the test digits")
 
 
 def test_each_candidate_is_a_new_network(rows, step4):
@@ -73,7 +74,9 @@ def test_each_candidate_is_a_new_network(rows, step4):
         "build a new one for each candidate, instead of going on with one that has learned already")
 
 
-def are_equal(weights, others):
+def are_equal(network, other):
+    weights = list(network.parameters())
+    others = list(other.parameters())
     return len(weights) == len(others) and all(map(torch.equal, weights, others))
 
 
@@ -85,7 +88,7 @@ def test_the_candidates_learn_from_training_digits_alone(step4):
 
 
 def test_no_two_candidates_end_with_the_same_weights(rows, step4):
-    candidates = zip(rows, step4.networks.values())
+    candidates = zip(rows, step4.networks)
     for (row, one), (other_row, other) in combinations(candidates, 2):
         assert not are_equal(one, other), (
             f"{row[0].strip()!r} and {other_row[0].strip()!r} were trained to exactly the same "
@@ -93,12 +96,11 @@ def test_no_two_candidates_end_with_the_same_weights(rows, step4):
 
 
 def test_the_best_candidate_was_taken(rows, step4, tuned):
-    mine = list(tuned.parameters())
-    weights = sum(weight.numel() for weight in mine)
+    weights = sum(weight.numel() for weight in tuned.parameters())
     best = max(float(share) for *_, share in rows)
     shares = [float(share) for line, share in rows if re.search(rf"\b{weights}\b", line)]
-    for (_, share), candidate in zip(rows, step4.networks.values()):
-        if are_equal(candidate, mine):  # not trained again
+    for (_, share), candidate in zip(rows, step4.networks):
+        if are_equal(candidate, tuned):  # not trained again
             shares = [float(share)]
     assert best in shares, (
         f"the best candidate has {best} % in the table, but outputs/tuned_network.pt is none with "
@@ -133,10 +135,11 @@ def test_the_tuned_network_passes_and_beats_the_first(step3, tuned):
         "picked and saved?")
 
 
-def test_the_tuned_network_has_not_learned_mirrored_digits(tuned):
+def test_no_network_has_learned_mirrored_digits(step4):
     pictures = TEST_IMAGES.unflatten(1, (28, 28))
-    for sides in [[2], [1], [1, 2]]:  # left and right, top and bottom, or both exchanged
-        share = accuracy(tuned, pictures.flip(sides).flatten(1))
-        assert share < 0.7, (  # 0.2 to 0.5 is usual
-            f"the tuned network reads {share:.0%} of mirrored or turned digits, which it can only "
-            "have learned: a mirrored 2 is no 2, so no augmentation may mirror it, or turn it far")
+    for network in step4.networks:
+        for sides in [[2], [1], [1, 2]]:  # left and right, top and bottom, or both exchanged
+            share = accuracy(network, pictures.flip(sides).flatten(1))
+            assert share < 0.6, (  # 0.2 to 0.5 is usual
+                f"a network reads {share:.0%} of mirrored or turned digits, which it can only have "
+                "learned: a mirrored 2 is no 2, so no augmentation may mirror it, or turn it far")
