@@ -57,10 +57,10 @@ def raw_digits(train):
 
 
 # ---- Step 1: the transform -----------------------------------------------------------------------
-# A variable, no function: transform = v2.Compose([...]) of the four stages that step 1 lists. They
-# are v2.ToImage(), v2.ToDtype(torch.float32, scale=True), which also divides by 255, v2.Normalize,
-# which takes two lists, with one number for each colour, and nn.Flatten(start_dim=...), which makes
-# one of that dimension and all behind it: (1, 28, 28) -> (784,), but also, of all digits at once,
+# A variable, no function: transform = v2.Compose([...]) of four stages: v2.ToImage(), then
+# v2.ToDtype(torch.float32, scale=True), which also divides by 255, v2.Normalize, which takes two
+# lists, with one number for each colour, and nn.Flatten(start_dim=...), which makes one of that
+# dimension and all behind it: (1, 28, 28) -> (784,), but also, of all digits at once,
 # (60000, 1, 28, 28) -> (60000, 784), so that start_dim has to be counted from the end.
 transform = v2.Compose([
     v2.ToImage(),  # whole numbers, 0 ... 255
@@ -82,9 +82,9 @@ def load_digits(train):
 def training_loaders(batch_size=128):
     """Two loaders for load_digits(train=True): 11/12 of them to train on, 1/12 to validate
 
-    random_split(digits, shares, generator) deals them out, and torch.Generator().manual_seed(SEED)
-    lets it do so always alike. Each loader is a DataLoader(digits, batch_size), the second one with
-    1,000 a batch; shuffle=True is for the one of which step 1 says that it shuffles.
+    random_split(digits, a list of shares, generator) deals them out, always alike by the generator
+    torch.Generator().manual_seed(SEED). Each loader is a DataLoader(digits, batch_size), the second
+    with 1,000 a batch; shuffle=True is for the one of which step 1 says that it shuffles.
     """
     generator = torch.Generator().manual_seed(SEED)  # so that the split is always the same
     training, validation = random_split(load_digits(train=True), [11 / 12, 1 / 12], generator)
@@ -101,8 +101,8 @@ def test_loader():
 def inverse_transform(flat):
     """Back to pixels, as step 2 does it, and .to(torch.uint8), the type of whole numbers up to 255
 
-    One digit, (784,) -> (28, 28), or a batch, (batch, 784) -> (batch, 28, 28): tensor.unflatten is
-    the opposite of flatten.
+    One digit, (784,) -> (28, 28), or a batch, (batch, 784) -> (batch, 28, 28). The opposite of
+    flattening is .unflatten(dimension, sizes), and here it is the last dimension, of one or two.
     """
     pixels = (flat * STD + MEAN) * 255
     return pixels.round().to(torch.uint8).unflatten(-1, (28, 28))

@@ -119,7 +119,7 @@ WRONG = [
      "nn.Linear(width // 2, 11),", "test_the_first_network_gives_ten_plain_logits_for_each_digit"),
     (COMMON, "first_network(width=256):\n",
      "first_network(width=256):\n    width = 256\n",
-     "test_no_two_candidates_end_with_the_same_weights"),
+     "test_the_first_network_is_as_wide_as_is_asked_for"),
     # ---- step 3: the loop ----
     (COMMON, "        optimizer.zero_grad()  # forget", "        # forget",
      "test_gradients_do_not_pile_up_from_batch_to_batch"),

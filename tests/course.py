@@ -61,6 +61,8 @@ HELP = {  # what the libraries say to beginners' mistakes, and what it means her
         "returns logits first"),
     r"'(?!None)\w+' object is not subscriptable": (
         r"\g<0>: the scripts take networks as nn.Sequential"),
+    r"The size of tensor a \(\d+\) must match .*": (
+        r"\g<0>. If it is of guesses: argmax(dim=1) looks along each row"),
     r"stack expects each tensor .*": (
         r"\g<0>: as_mnist makes all pictures 28 x 28, and torch.cat puts batches together"),
     r"optimizer got an empty .*": "the network has no weights: build its layers once, not anew",

@@ -34,7 +34,7 @@ def leave_out(lines, node, said):
         first = node.body[1].lineno  # the docstring is number 0
     else:  # transform, a variable: a function takes its place
         first = node.lineno
-        rest.insert(0, f"def {node.targets[0].id}(picture):")
+        rest.insert(0, f"def {node.targets[0].id}(picture):  # the variable goes here, instead")
     lines[first - 1:node.end_lineno] = rest
 
 

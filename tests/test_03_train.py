@@ -41,6 +41,14 @@ def test_the_first_network_has_two_hidden_layers():
         f"{count} layers with weights: two hidden layers and the output make at least 3")
 
 
+def test_the_first_network_is_as_wide_as_is_asked_for():
+    optional(signature(common.first_network).parameters, "width")
+    network = common.first_network(width=64)
+    network(TEST_IMAGES)
+    widths = {len(weights) for weights in network.parameters()}
+    assert 64 in widths, "first_network(width=64) has no layer of 64 numbers: use width"
+
+
 def test_there_is_a_non_linearity_after_each_hidden_layer():
     check_non_linear(common.first_network(), TEST_IMAGES)
 
@@ -154,8 +162,8 @@ def test_evaluate_gives_the_mean_loss_and_the_share_of_right_answers():
     expected = cross_entropy(IMAGES, LABELS).item()
     assert share == pytest.approx(0.7, abs=1e-6), (
         f"7 of 10 digits are right, but evaluate says {share:.4f}, as a share. Divide the number "
-        "of right digits by the number of digits; the last batch is smaller (0.58: mean over "
-        "batches) and counts too (0.88: it was dropped; 0.1: argmax without dim=1; "
+        "of right digits by the number of digits (no percent); the last batch is smaller (0.58: "
+        "mean over batches) and counts too (0.88: it was dropped; 0.1: argmax without dim=1; "
         f"{expected:.4f}: loss and accuracy exchanged).")
     assert loss == pytest.approx(expected, abs=1e-3), (
         f"the mean loss of ten digits is {expected:.4f}, but evaluate says {loss:.4f}: weigh the "

@@ -57,6 +57,7 @@ def test_a_damaged_file_is_a_line_that_says_what_to_run(damage, step4, tmp_path)
 
 # ---- one digit -----------------------------------------------------------------------------------
 def size_of_ink(picture):
+    assert picture.getbbox(), "as_mnist leaves no ink in the picture: is it shifted the wrong way?"
     left, top, right, bottom = picture.getbbox()
     return right - left, bottom - top
 
@@ -70,7 +71,8 @@ def test_as_mnist_makes_28_x_28_and_keeps_the_proportions(step5):
     size = size_of_ink(ready)
     assert size == (20, 10), (
         f"as_mnist makes {size} pixels of 120 x 60; 20 x 10 keep their proportions: first crop the "
-        "picture to the ink's box, then resize it")
+        "picture to the ink's box, then resize it. (If one side is right, the other was cut off "
+        "at last: are rows and columns, or left and top, exchanged?)")
     rows, columns = (numpy.asarray(ready) > 127).nonzero()
     assert (rows.mean(), columns.mean()) == pytest.approx((14, 14), abs=0.6), (
         f"as_mnist puts the mean of the ink to row {rows.mean():.1f}, column "
