@@ -18,7 +18,7 @@ FILES = sorted(ROOT.glob("tests/test_*.py"))
 
 
 def failed_tests(changes, files):
-    """The names of the tests that fail in a copy of the course with these changes, and the table"""
+    """Which tests fail in a copy of the course with these changes; whether all passed; the table"""
     with TemporaryDirectory() as folder:
         course = Path(folder, "course")
         copytree(ROOT, course, ignore=ignore_patterns(".*", "data", "outputs", "__pycache__"))
@@ -31,21 +31,22 @@ def failed_tests(changes, files):
         tests = subprocess.run(command, cwd=course, capture_output=True, text=True)
     names = re.findall(r"^(?:FAILED|ERROR) .*::(\w+)", tests.stdout, re.MULTILINE)
     _, _, table = tests.stdout.partition("= steps =")
-    return names, table.partition("\n=")[0]
+    return names, tests.returncode == 0, table.partition("\n=")[0]
 
 
 def is_caught(mistake):
     *change, test = mistake
-    names, table = failed_tests([change], [file for file in FILES if test in file.read_text()])
+    files = [file for file in FILES if test in file.read_text(encoding="utf-8")]
+    names, _, table = failed_tests([change], files)
     verdict = "caught" if test in names else "NOT CAUGHT"
     print(f"{verdict} by {test}: {change[0]}, {change[2]!r}{table}", flush=True)
     return verdict == "caught"
 
 
 def passes(name):
-    names, table = failed_tests(RIGHT[name], FILES)
-    print(f"right: {name}, {'fails' if names else 'passes'}{table}", flush=True)
-    return not names
+    _, all_passed, table = failed_tests(RIGHT[name], FILES)
+    print(f"right: {name}, {'passes' if all_passed else 'fails'}{table}", flush=True)
+    return all_passed
 
 
 with ThreadPoolExecutor(cpu_count()) as pool:

@@ -212,6 +212,15 @@ axis.plot(epochs, training_losses, "s--",''',
     (TRAIN, "network, validation_accuracy=accuracy)", "network, validation_accuracy=0.98)",
      "test_the_validation_accuracy_is_true"),
     # ---- step 4 ----
+    (COMMON, """        nn.Linear(784, width),  # (batch, 784) -> (batch, 256)
+        nn.ReLU(),
+        nn.Linear(width, width // 2),  # -> (batch, 128)
+        nn.ReLU(),
+        nn.Linear(width // 2, 10),""", """        nn.Linear(784, 4),
+        nn.ReLU(),
+        nn.Linear(4, width),
+        nn.ReLU(),
+        nn.Linear(width, 10),""", "test_the_first_network_reaches_the_threshold"),
     (COMMON, "nn.Unflatten(1, (1, 28, 28)),  # (batch, 784) -> (batch, 1, 28, 28)",
      "nn.Unflatten(1, (28, 28)),",
      "test_a_convolutional_network_gives_ten_plain_logits_for_each_digit"),
@@ -426,6 +435,11 @@ def first_network(width=256):
          "        nn.utils.clip_grad_norm_(network.parameters(), 5)\n"
          "        optimizer.step()  # move"),
         (COMMON, "return sum(losses) / len(losses)", "return np.mean(losses)")],
+    "a tensor by hand in an optimizer": [
+        (TRAIN, "# %% Training: the same update", """by_hand = torch.ones(3, requires_grad=True)
+by_hand.sum().backward()
+torch.optim.SGD([by_hand], lr=0.1).step()
+# %% Training: the same update""")],
     "the winner is not trained again": [
         (TUNE, "tuned = train(common.load_digits(train=True), **settings)",
          "tuned = train(training_loader.dataset, **CANDIDATES[best])")],

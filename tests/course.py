@@ -189,7 +189,8 @@ def run(folder, script, *arguments, **environment):
 
     def keep_update(optimizer, arguments, keywords):
         weight, *_ = optimizer.param_groups[0]["params"]
-        done.updates.append((networks[weight], len(done.given)))
+        if weight in networks:  # else it is a tensor by hand
+            done.updates.append((networks[weight], len(done.given)))
 
     hooks = [
         register_module_forward_hook(keep_network), register_optimizer_step_post_hook(keep_update)]

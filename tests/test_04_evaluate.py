@@ -11,6 +11,20 @@ from course import networks_with_validation_digits, optional, run_step, split
 PASS = 0.90  # of the test digits; the course's pass mark
 
 
+def test_the_first_network_reaches_the_threshold():
+    torch.manual_seed(0)
+    network = common.first_network()
+    loader, _ = common.training_loaders()
+    for rate in [0.003] * 15 + [0.0003]:
+        optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+        common.train_one_epoch(network, loader, optimizer)
+    share = accuracy(network)
+    assert share >= PASS, (
+        f"after 16 epochs the first network reads {share:.2%} of the test digits, less than "
+        f"{PASS:.0%}. If the tests of steps 1 to 3 pass, look at first_network in common.py: it is "
+        "too small or badly shaped.")
+
+
 def test_a_convolutional_network_gives_ten_plain_logits_for_each_digit():
     network = optional(vars(common), "convolutional_network")()
     check_plain_logits("convolutional_network", network, TEST_IMAGES[:64])
